@@ -1,6 +1,9 @@
 from holotype.augment.crops import crop_matrices as crop_matrices
 from holotype.augment.crops import random_crop_centers as random_crop_centers
 from holotype.augment.crops import tile_centers as tile_centers
+from holotype.augment.custom import AUGMENTATIONS as AUGMENTATIONS
+from holotype.augment.custom import CUSTOM_DRAWS as CUSTOM_DRAWS
+from holotype.augment.custom import apply_custom as apply_custom
 from holotype.augment.degrade import DEGRADATION_DRAWS as DEGRADATION_DRAWS
 from holotype.augment.degrade import apply_degradations as apply_degradations
 from holotype.augment.elastic import ELASTIC_DRAWS as ELASTIC_DRAWS

@@ -130,15 +130,14 @@ def plugins_named(settings: Any) -> set[str]:
     return (modules | {_plugin_in_timm(name) for name in names}) - {""}
 
 
-def plugin_parts(kind: str) -> list[str]:
-    """Names of the parts of a kind that plugins have registered.
+def plugin_parts(kind: str) -> dict[str, Callable[..., Any]]:
+    """Parts of a kind that plugins have registered, by name.
 
     Args:
         kind: Of the registry ("loss", "metric").
     """
-    return sorted(
-        name for registry in _registries if registry.kind == kind for name in registry if registry.plugin_of(name)
-    )
+    registries = [registry for registry in _registries if registry.kind == kind]
+    return {name: registry[name] for registry in registries for name in sorted(registry) if registry.plugin_of(name)}
 
 
 @contextmanager

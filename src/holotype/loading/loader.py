@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from holotype.augment import (
+    CUSTOM_DRAWS,
     DEGRADATION_DRAWS,
     ELASTIC_DRAWS,
     GEOMETRY_DRAWS,
     MIX_DRAWS,
     affine_matrices,
+    apply_custom,
     apply_degradations,
     crop_matrices,
     elastic_displacement,
@@ -133,11 +135,16 @@ def augmented_batch(
     augmented = warp(pixels, matrices, size, dataset.pixel_cache.resize_mode, displacement)
     augmented = augmented.contiguous(memory_format=torch.channels_last)
     augmented = jitter(augmented, draws[:, GEOMETRY_DRAWS:], spec, dataset.jitter_channels)
-    if not (spec.gamma or spec.saturation or spec.blur or spec.noise or spec.random_erasing):
-        return augmented
-    degradation_draws = keyed_uniforms(derive_seed(key, "optics"), sample_keys, DEGRADATION_DRAWS + 1)
-    keys = (degradation_draws[:, -1] * 2.0**53).astype(np.uint64)
-    return apply_degradations(augmented, torch.from_numpy(degradation_draws[:, :DEGRADATION_DRAWS]).float(), spec, keys)
+    if spec.gamma or spec.saturation or spec.blur or spec.noise or spec.random_erasing:
+        optics_draws = keyed_uniforms(derive_seed(key, "optics"), sample_keys, DEGRADATION_DRAWS + 1)
+        keys = (optics_draws[:, -1] * 2.0**53).astype(np.uint64)
+        optics_draws = torch.from_numpy(optics_draws[:, :DEGRADATION_DRAWS]).float()
+        augmented = apply_degradations(augmented, optics_draws, spec, keys)
+    custom_draws = [
+        torch.from_numpy(keyed_uniforms(derive_seed(key, "custom", number), sample_keys, CUSTOM_DRAWS)).float()
+        for number in range(len(spec.custom))
+    ]
+    return apply_custom(augmented, custom_draws, spec.custom)
 
 
 def _tile_centers(dataset: ImageDataset, rows: Integers, key: int) -> Tensor:

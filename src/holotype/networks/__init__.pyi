@@ -1,3 +1,4 @@
+from holotype.networks.backbones import BACKBONES as BACKBONES
 from holotype.networks.backbones import architecture_of as architecture_of
 from holotype.networks.backbones import check_backbone as check_backbone
 from holotype.networks.build import Network as Network

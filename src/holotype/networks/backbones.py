@@ -15,11 +15,16 @@ from functools import cache
 from pathlib import Path
 
 from holotype.core.errors import RecipeError, join_names
+from holotype.core.plugins import load_inherited_plugins
+from holotype.core.registry import Registry
 from holotype.core.runtime import version_of
 from holotype.networks.model_folders import is_model_folder, open_model_folder
 
-__all__ = ["LIST_FILE", "BackboneList", "architecture_of", "check_backbone", "hub_file", "list_of_timm"]
+__all__ = ["BACKBONES", "LIST_FILE", "BackboneList", "architecture_of", "check_backbone", "hub_file", "list_of_timm"]
 
+BACKBONES = Registry("backbone")
+"""Functions `(channels: int) -> torch.nn.Module` of plugins. The module maps pixels (n, channels, H, W) to features
+(n, width, h, w), tokens (n, tokens, width) or vectors (n, width), and has the attribute `num_features`, the width."""
 LIST_FILE = Path(__file__).with_name("backbones.json")
 DEFAULT_WEIGHTS_FILE = "model.safetensors"
 
@@ -53,7 +58,7 @@ def architecture_of(backbone: str, field: str = "models.backbone") -> str:
 
 
 def check_backbone(name: str, field: str = "models.backbone") -> None:
-    """Refuse a backbone that timm does not have.
+    """Refuse a backbone that neither timm nor a plugin has, or both.
 
     Args:
         name: With or without the tag of its weights; or `local-dir:FOLDER` or `hf-hub:ID`.
@@ -62,10 +67,20 @@ def check_backbone(name: str, field: str = "models.backbone") -> None:
     Raises:
         RecipeError: Unknown name; the message suggests the nearest ones.
     """
+    load_inherited_plugins()  # in a process that training has spawned
     backbones, name = _backbones(), architecture_of(name, field)
     architecture, _, tag = name.partition(".")
+    if name in BACKBONES:
+        if name in backbones.names:
+            raise RecipeError(
+                f"the plugin {BACKBONES.plugin_of(name)!r} registers the backbone {name!r}, which timm has",
+                field=field,
+                value=name,
+                remedy="rename it",
+            )
+        return
     if architecture not in backbones.names and architecture not in backbones.deprecated:
-        suggestions = get_close_matches(architecture, backbones.names, n=5, cutoff=0.5)
+        suggestions = get_close_matches(architecture, [*BACKBONES, *backbones.names], n=5, cutoff=0.5)
         remedy = f"the nearest are {join_names(suggestions)}" if suggestions else "see timm.list_models()"
         raise RecipeError(f"timm has no network {name!r}", field=field, remedy=remedy)
     tagged = [full for full in backbones.pretrained if full.startswith(f"{architecture}.")] if tag else []

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.networks.activations import replace_activations
-from holotype.networks.backbones import architecture_of, check_backbone
+from holotype.networks.backbones import BACKBONES, architecture_of, check_backbone
 from holotype.networks.heads import Head, as_feature_map
 from holotype.networks.pretrained import PretrainedWeights, find_weights
 from holotype.networks.stems import adapt_stem, stem_names
@@ -111,13 +111,26 @@ def build_architecture(
         channels_as: As in `Network`.
     """
     stem_channels = channels if channels_as == "stacked" else 1
-    body = timm.create_model(
-        backbone, pretrained=False, in_chans=stem_channels, num_classes=0, global_pool="", **options
-    )
+    body = _make_backbone(backbone, stem_channels, options)
     if activation is not None:
         replace_activations(body, activation)
     width = _feature_width(body) * (channels if channels_as == "separate" else 1)
     return Network(body, Head(width, classes, head, rank_heads), channels_as)
+
+
+def _make_backbone(name: str, channels: int, options: dict[str, Any]) -> nn.Module:
+    """Backbone with random weights, of a plugin or of timm."""
+    if name not in BACKBONES:
+        return timm.create_model(name, pretrained=False, in_chans=channels, num_classes=0, global_pool="", **options)
+    backbone = BACKBONES[name](channels, **options)
+    if not isinstance(backbone, nn.Module) or not isinstance(getattr(backbone, "num_features", None), int):
+        raise RecipeError(
+            f"the backbone {name!r} is of the type {type(backbone).__name__}, or has no attribute num_features",
+            field="models.backbone",
+            value=name,
+            remedy="return a torch.nn.Module whose num_features is the width of its features",
+        )
+    return backbone
 
 
 def _feature_width(backbone: nn.Module) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from holotype.core.errors import RecipeError
+from holotype.core.errors import RecipeError, join_names
 from holotype.core.plugins import load_installed_plugins, load_plugin
 from holotype.core.registry import plugin_parts, plugins_named
 from holotype.recipe.paths import AbsolutePaths
-from holotype.recipe.sections import PluginSpec
+from holotype.recipe.sections import ModelSpec, PluginSpec
 
-__all__ = ["load_plugins", "require_metric"]
+__all__ = ["load_plugins", "require_augmentations", "require_metric"]
 
 
 def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], paths: AbsolutePaths) -> list[PluginSpec]:
@@ -41,6 +42,37 @@ def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], pat
         if plugin.module.partition(".")[0] in packages
     ]
     return loaded
+
+
+def require_augmentations(models: Sequence[ModelSpec]) -> None:
+    """Refuse augmentations that no plugin registers, and options that they do not have.
+
+    Raises:
+        RecipeError: No augmentation has this name, or it lacks an option or has no such one.
+    """
+    parts = plugin_parts("augmentation")
+    for number, model in enumerate(models):
+        for index, entry in enumerate(model.augment.custom):
+            field = f"models.{number}.augment.custom.{index}"
+            function = parts.get(entry.name.replace("-", "_"))
+            if function is None:
+                remedy = "" if parts else "name the module that registers it in run.plugins"
+                raise RecipeError(
+                    f"no augmentation is named {entry.name!r}",
+                    field=field,
+                    value=entry.name,
+                    allowed=parts,
+                    remedy=remedy,
+                )
+            try:
+                signature(function).bind(None, None, **entry.options)
+            except TypeError as error:
+                allowed = list(signature(function).parameters)[2:]
+                raise RecipeError(
+                    f"the options of the augmentation {entry.name!r} do not fit: {error}",
+                    field=f"{field}.options",
+                    remedy=f"its options are {join_names(allowed)}" if allowed else "it has none",
+                ) from error
 
 
 def require_metric(metric: str, built_in: Iterable[str]) -> None:

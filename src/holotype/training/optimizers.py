@@ -134,6 +134,12 @@ def _layer_depths(network: nn.Module) -> dict[str, int]:
     from timm.models import group_parameters
 
     backbone: Any = network.backbone
+    if not hasattr(backbone, "group_matcher"):
+        raise RecipeError(
+            f"the backbone {type(backbone).__name__} does not list its layers (it has no `group_matcher`, see timm)",
+            field="layer_decay",
+            remedy="leave it out",
+        )
     groups = group_parameters(backbone, backbone.group_matcher(coarse=False))
     layers = sorted({layer for layer, names in groups.items() if names}, reverse=True)
     return {f"backbone.{name}": depth for depth, layer in enumerate(layers, start=1) for name in groups[layer]}

@@ -1,7 +1,7 @@
 """Sections of a recipe, one module each. Only the pipeline reads a recipe as a whole."""
 
 from holotype.recipe.sections.audit import AuditSpec, DuplicatesSpec
-from holotype.recipe.sections.augment import AugmentSpec, MixSpec
+from holotype.recipe.sections.augment import AugmentSpec, CustomAugmentSpec, MixSpec
 from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.checkpoints import CheckpointsSpec
 from holotype.recipe.sections.classifier import (
@@ -57,6 +57,7 @@ __all__ = [
     "CascadeSpec",
     "CheckpointsSpec",
     "ClassifierSpec",
+    "CustomAugmentSpec",
     "DataSpec",
     "DecisionSpec",
     "DuplicatesSpec",

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from holotype.recipe.sections.base import ChannelNames, Section
 
-__all__ = ["AugmentSpec", "MixSpec"]
+__all__ = ["AugmentSpec", "CustomAugmentSpec", "MixSpec"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -23,6 +23,15 @@ class MixSpec(Section):
     """Both parameters of the Beta distribution of the weight; small values leave most images nearly unmixed."""
     probability: Share = 1.0
     """Share of the images that are mixed."""
+
+
+class CustomAugmentSpec(Section):
+    """Augmentation of a plugin."""
+
+    name: str
+    """Name under which the plugin registered it."""
+    options: dict[str, Any] = {}
+    """Its options."""
 
 
 class AugmentSpec(Section):
@@ -64,6 +73,8 @@ class AugmentSpec(Section):
     """Share of the images with an erased rectangle."""
     mix: MixSpec | None = None
     """Mixup, CutMix or sample pairing, by name or with options."""
+    custom: list[CustomAugmentSpec] = []
+    """Augmentations of plugins, by name or with options, in their order after all others but `mix`."""
 
     @field_validator("scale")
     @classmethod
@@ -76,6 +87,13 @@ class AugmentSpec(Section):
     @classmethod
     def _expand_mix_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("custom", mode="before")
+    @classmethod
+    def _expand_custom(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [{"name": entry} if isinstance(entry, str) else entry for entry in value]
 
     def crop_share(self, size: int) -> float:
         """Side of the window over the image's longest side; 1 is the whole image.
