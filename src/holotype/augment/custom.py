@@ -17,8 +17,8 @@ __all__ = ["AUGMENTATIONS", "CUSTOM_DRAWS", "apply_custom"]
 AUGMENTATIONS = Registry("augmentation")
 """Functions `(pixels, draws, **options)` that return pixels of the same shape and type.
 
-`pixels` are normalized, shape (n, channels, H, W), float32; `draws` are uniform random numbers in [0, 1), shape (n, 16),
-on the same device."""
+`pixels` are normalized, shape (n, channels, H, W), float32; `draws` are uniform random numbers in [0, 1), on the same
+device, shape (n, 16)."""
 CUSTOM_DRAWS = 16
 
 

@@ -138,8 +138,8 @@ def augmented_batch(
     if spec.gamma or spec.saturation or spec.blur or spec.noise or spec.random_erasing:
         optics_draws = keyed_uniforms(derive_seed(key, "optics"), sample_keys, DEGRADATION_DRAWS + 1)
         keys = (optics_draws[:, -1] * 2.0**53).astype(np.uint64)
-        optics_draws = torch.from_numpy(optics_draws[:, :DEGRADATION_DRAWS]).float()
-        augmented = apply_degradations(augmented, optics_draws, spec, keys)
+        light_path = torch.from_numpy(optics_draws[:, :DEGRADATION_DRAWS]).float()
+        augmented = apply_degradations(augmented, light_path, spec, keys)
     custom_draws = [
         torch.from_numpy(keyed_uniforms(derive_seed(key, "custom", number), sample_keys, CUSTOM_DRAWS)).float()
         for number in range(len(spec.custom))

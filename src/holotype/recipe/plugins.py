@@ -57,13 +57,8 @@ def require_augmentations(models: Sequence[ModelSpec]) -> None:
             function = parts.get(entry.name.replace("-", "_"))
             if function is None:
                 remedy = "" if parts else "name the module that registers it in run.plugins"
-                raise RecipeError(
-                    f"no augmentation is named {entry.name!r}",
-                    field=field,
-                    value=entry.name,
-                    allowed=parts,
-                    remedy=remedy,
-                )
+                message = f"no augmentation is named {entry.name!r}"
+                raise RecipeError(message, field=field, value=entry.name, allowed=parts, remedy=remedy)
             try:
                 signature(function).bind(None, None, **entry.options)
             except TypeError as error:
