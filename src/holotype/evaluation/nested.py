@@ -46,7 +46,7 @@ __all__ = ["NestedScore", "add_caveats", "add_method", "metric_names", "score_ne
 
 MIN_CLASSES_FOR_TOP_5 = 10
 MAX_NAMED = 20
-AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map"}
+AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map", "auroc"}
 
 
 @dataclass(frozen=True)

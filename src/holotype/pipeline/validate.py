@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from holotype.core.errors import DataError, RecipeError
 from holotype.core.runtime import Runtime
+from holotype.evaluation.metrics import RANKING_METRICS
 from holotype.networks import check_backbone, check_weights
 from holotype.pipeline.models import model_classes
 from holotype.postprocessing.decision import thresholds_by_class
@@ -121,10 +122,8 @@ def require_supported_class_count(
             value=kind,
             remedy=f"list at most {MANY_CLASSES:,} classes, or write `multiclass`",
         )
-    if metric == "map":
-        _raise_unsupported(
-            "metric", metric, "average precision ranks all samples within every class", ("accuracy", "macro_f1")
-        )
+    if metric in RANKING_METRICS:
+        _raise_unsupported("metric", metric, "it ranks all samples within every class", ("accuracy", "macro_f1"))
     if ensemble is not None and ensemble.kind not in ENSEMBLES:
         _raise_unsupported("ensemble.kind", ensemble.kind, "it needs the scores of every class", ENSEMBLES)
     if getattr(ensemble, "space", None) == "rank":

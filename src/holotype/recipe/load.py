@@ -59,7 +59,17 @@ __all__ = [
 
 RecipeSource = Path | str | Mapping[str, Any]
 """A recipe's YAML file, or its content."""
-MetricName = Literal["macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"]
+MetricName = Literal[
+    "macro_f1",
+    "micro_f1",
+    "accuracy",
+    "balanced_accuracy",
+    "map",
+    "auroc",
+    "mcc",
+    "cohen_kappa",
+    "quadratic_weighted_kappa",
+]
 
 
 class Recipe(Section):
@@ -182,7 +192,7 @@ def parse_recipe(content: Any, folder: Path, with_plugins: bool = True) -> Recip
     if with_plugins:
         plugins = load_plugins(resolved.run.plugins, resolved.model_dump(mode="json"), paths)
         resolved = resolved.model_copy(update={"run": resolved.run.model_copy(update={"plugins": plugins})})
-        require_metric(resolved.metric, get_args(MetricName))
+        require_metric(resolved.metric, resolved.data.labels.kind, get_args(MetricName))
         require_augmentations(resolved.models)
     resolved._relative = frozenset(paths.relative)
     return resolved

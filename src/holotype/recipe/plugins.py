@@ -70,12 +70,19 @@ def require_augmentations(models: Sequence[ModelSpec]) -> None:
                 ) from error
 
 
-def require_metric(metric: str, built_in: Iterable[str]) -> None:
+def require_metric(metric: str, kind: str, built_in: Iterable[str]) -> None:
     """Refuse a metric that is neither built in nor registered by a plugin.
 
     Raises:
-        RecipeError: No metric has this name.
+        RecipeError: No metric has this name, or it is for the other kind of labels.
     """
     allowed = [*built_in, *plugin_parts("metric")]
     if metric not in allowed:
         raise RecipeError(f"no metric is named {metric!r}", field="metric", value=metric, allowed=allowed)
+    if metric == "quadratic_weighted_kappa" and kind == "multilabel":
+        raise RecipeError(
+            f"{metric!r} compares ordered classes of samples with a single label; data.labels.kind is 'multilabel'",
+            field="metric",
+            value=metric,
+            remedy="write cohen_kappa, its mean over the classes",
+        )

@@ -43,6 +43,20 @@ METRICS = {
         "calibration error",
         "the mean distance between probabilities and the share of right predictions; 0 is best",
     ),
+    "auroc": (
+        "AUROC",
+        "the mean over the classes of the probability that a sample of the class gets a higher score than any other "
+        "(area under the ROC curve; 0.5 is chance)",
+    ),
+    "mcc": (
+        "Matthews correlation",
+        "the correlation of predicted and true labels: 1 is perfect, 0 chance, and below 0 worse than chance",
+    ),
+    "cohen_kappa": ("Cohen's kappa", "the agreement of predicted and true labels above chance: 1 is perfect, 0 chance"),
+    "quadratic_weighted_kappa": (
+        "quadratic weighted kappa",
+        "the agreement above chance of ordered classes, where a mistake counts by the square of its distance",
+    ),
     "map": (
         "mean average precision",
         "the mean over the classes of how well the scores rank samples of the class above all others",

@@ -36,7 +36,7 @@ from holotype.types import AnyLabels, AnyScores, ImageTable, Integers, LabelMatr
 __all__ = ["compare_runs", "write_comparison"]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LABEL_METRICS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy")
+LABEL_METRICS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "mcc", "cohen_kappa")
 
 
 @dataclass(frozen=True)

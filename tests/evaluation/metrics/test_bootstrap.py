@@ -148,16 +148,19 @@ def test_few_groups_are_called_approximate():
     )
 
 
-@pytest.mark.parametrize(("name", "highest"), [("accuracy", 1), ("macro_f1", 1), ("map", 1), ("log_loss", np.inf)])
-def test_one_group_alone_has_an_interval_of_everything_and_says_so(name, highest):
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [("accuracy", 0, 1), ("macro_f1", 0, 1), ("map", 0, 1), ("auroc", 0, 1), ("mcc", -1, 1), ("log_loss", 0, np.inf)],
+)
+def test_one_group_alone_has_an_interval_of_everything_and_says_so(name, lowest, highest):
     answers, groups = plates(np.random.default_rng(1), 1, size=40)
     draws = resample_groups(answers.truth, groups, 1)
     metric = bootstrap_interval(name, answers, draws)
-    assert (metric.low, metric.high, metric.groups) == (0, highest, 1)
-    assert (metric.prediction_interval["low"], metric.prediction_interval["high"]) == (0, highest)
+    assert (metric.low, metric.high, metric.groups) == (lowest, highest, 1)
+    assert (metric.prediction_interval["low"], metric.prediction_interval["high"]) == (lowest, highest)
     assert "one independent group" in metric.method
     change = paired_difference(name, answers, answers, draws)
-    assert change == {"value": 0, "low": -highest, "high": highest}
+    assert change == {"value": 0, "low": lowest - highest, "high": highest - lowest}
     low, high = class_intervals(answers, draws)
     assert (low[0], high[0]) == (0, 1)
 

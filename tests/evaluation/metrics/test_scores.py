@@ -12,13 +12,16 @@ from scipy.special import expit, softmax
 from holotype.core.errors import DataError, RecipeError
 from holotype.evaluation.metrics import (
     METRICS,
+    auroc_per_class,
     average_precision_per_class,
     classes_without_positives,
+    count_groups,
     f1_per_class,
     log_loss,
     precision_recall_per_class,
     top_k_accuracy,
 )
+from holotype.types import LabelMatrix
 
 some_seeds = settings(max_examples=15, deadline=None)
 ONCE = given(st.integers(0, 10_000))
@@ -52,8 +55,12 @@ def test_metrics_of_many_labels_are_those_of_scikit_learn(seed):
             [oracle.balanced_accuracy_score(*pair) for pair in zip(truth.T, decided.T, strict=True)]
         ),
         "map": oracle.average_precision_score(truth, logits, average="macro"),
+        "auroc": oracle.roc_auc_score(truth, logits, average="macro"),
+        "mcc": np.mean([oracle.matthews_corrcoef(*pair) for pair in zip(truth.T, decided.T, strict=True)]),
+        "cohen_kappa": np.mean([oracle.cohen_kappa_score(*pair) for pair in zip(truth.T, decided.T, strict=True)]),
     }
-    found = {name: metric(truth, decided, logits, "multilabel") for name, metric in METRICS.items()}
+    names = set(METRICS) - {"quadratic_weighted_kappa"}
+    found = {name: METRICS[name](truth, decided, logits, "multilabel") for name in names}
     assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -68,9 +75,76 @@ def test_metrics_of_one_label_are_those_of_scikit_learn(seed):
         "accuracy": oracle.accuracy_score(labels, guesses),
         "balanced_accuracy": oracle.balanced_accuracy_score(labels, guesses),
         "map": oracle.average_precision_score(truth, softmax(logits.astype(float), axis=1), average="macro"),
+        "auroc": oracle.roc_auc_score(labels, softmax(logits.astype(float), axis=1), multi_class="ovr"),
+        "mcc": oracle.matthews_corrcoef(labels, guesses),
+        "cohen_kappa": oracle.cohen_kappa_score(labels, guesses),
+        "quadratic_weighted_kappa": oracle.cohen_kappa_score(labels, guesses, weights="quadratic"),
     }
     found = {name: metric(truth, decided, logits, "multiclass") for name, metric in METRICS.items()}
     assert found == pytest.approx(expected, abs=1e-9)
+
+
+@some_seeds
+@ONCE
+def test_auroc_of_draws_is_that_of_repeated_samples(seed):
+    truth, _, logits = multilabel(seed)
+    draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), size=3)
+    resampled = auroc_per_class(truth, logits, "multilabel", draws)
+    for values, counts in zip(resampled, draws, strict=True):
+        rows = np.repeat(np.arange(len(truth)), counts)
+        for number, value in enumerate(values):
+            labels = truth[rows, number]
+            defined = 0 < labels.sum() < len(labels)
+            expected = oracle.roc_auc_score(labels, logits[rows, number]) if defined else np.nan
+            assert value == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_a_class_without_positives_or_without_negatives_has_no_auroc():
+    truth = np.array([[True, False, True], [True, False, False]])
+    values = auroc_per_class(truth, np.float32([[1, 2, 3], [2, 1, 0]]), "multilabel")
+    np.testing.assert_array_equal(values, [np.nan, np.nan, 1])
+
+
+def test_agreement_without_a_spread_is_that_of_scikit_learn():
+    truth = np.eye(3, dtype=bool)[[0, 1, 2, 2]]
+    constant = np.eye(3, dtype=bool)[[1, 1, 1, 1]]
+    assert METRICS["mcc"](truth, constant) == oracle.matthews_corrcoef([0, 1, 2, 2], [1] * 4) == 0
+    assert METRICS["cohen_kappa"](truth, constant) == oracle.cohen_kappa_score([0, 1, 2, 2], [1] * 4) == 0
+    assert np.isnan(METRICS["cohen_kappa"](constant, constant))
+    assert np.isnan(METRICS["quadratic_weighted_kappa"](constant, constant))
+
+
+def test_a_sample_without_a_predicted_label_is_wrong_in_every_agreement():
+    truth, decided = np.eye(3, dtype=bool)[[0, 1, 2, 2]], np.eye(3, dtype=bool)[[0, 1, 2, 2]]
+    decided[3] = False
+    farthest = np.eye(3, dtype=bool)[[0, 1, 2, 0]]
+    with_fourth = oracle.matthews_corrcoef([0, 1, 2, 2], [0, 1, 2, 3])
+    assert METRICS["mcc"](truth, decided) == pytest.approx(with_fourth)
+    assert METRICS["cohen_kappa"](truth, decided) == pytest.approx(oracle.cohen_kappa_score([0, 1, 2, 2], [0, 1, 2, 3]))
+    distances = [
+        count_groups(truth, side, None, "multiclass", np.arange(4)).resample().squared_distance
+        for side in (decided, farthest)
+    ]
+    assert distances == [[4.0], [4.0]]
+
+
+def test_quadratic_weighted_kappa_refuses_many_labels():
+    truth, decided, _ = multilabel(1)
+    with pytest.raises(DataError, match="ordered classes"):
+        METRICS["quadratic_weighted_kappa"](truth, decided, None, "multilabel")
+
+
+def test_thirty_thousand_classes_cost_no_more_than_their_counts():
+    draw = np.random.default_rng(1)
+    samples, classes = 3_000, 32_000
+    codes, guesses = draw.integers(0, classes, samples), draw.integers(0, classes, samples)
+    guesses[::2] = codes[::2]
+    truth, decided = (LabelMatrix.from_pairs(np.arange(samples), each, (samples, classes)) for each in (codes, guesses))
+    assert METRICS["mcc"](truth, decided) == pytest.approx(oracle.matthews_corrcoef(codes, guesses))
+    kappa = METRICS["quadratic_weighted_kappa"](truth, decided)
+    assert kappa == pytest.approx(
+        1 - ((codes - guesses) ** 2).sum() / np.mean([((codes[:, None] - guesses) ** 2).sum() / samples])
+    )
 
 
 def test_log_loss_is_that_of_scikit_learn():

@@ -16,19 +16,20 @@ nothing about the spread between groups, so its interval covers all possible val
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit  # normal and Student's t, without the slow import of scipy.stats
 
 from holotype.core.errors import DataError, RecipeError
-from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
+from holotype.evaluation.metrics.agreement import class_scores
+from holotype.evaluation.metrics.counts import COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
 from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance
 from holotype.evaluation.metrics.resamples import GroupResamples, class_groups, resample_groups
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
-from holotype.evaluation.metrics.scores import METRICS, average_precision_per_class
+from holotype.evaluation.metrics.scores import METRICS, RANKING_METRICS
 from holotype.types import LabelMatrix, Metric, same_labels, to_dense
 
 __all__ = [
@@ -40,15 +41,18 @@ __all__ = [
     "bootstrap_intervals",
     "class_intervals",
     "compare_paired",
+    "metric_bounds",
     "paired_difference",
     "resample_groups",
 ]
 
 FEW_GROUPS = 20
-UNBOUNDED = {"log_loss"}  # every other metric lies between 0 and 1
+BOUNDS = {"log_loss": (0.0, np.inf)} | dict.fromkeys(("mcc", "cohen_kappa", "quadratic_weighted_kappa"), (-1.0, 1.0))
+"""Smallest and largest value of metrics that do not lie between 0 and 1."""
 TAIL = 0.025
 MAP_RESAMPLES = (50, 200)
 MAP_WORK = 400_000_000
+FUNCTION_WORK = 100_000_000
 SAMPLE_METRIC_WORK = 40_000_000
 MAX_MAP_CELLS = 20_000_000
 """Samples times classes above which resampling the average precision takes minutes."""
@@ -66,9 +70,11 @@ class _ResampledCounts:
 
 @dataclass(frozen=True)
 class _Spread:
-    """Metric value and its values over the resamples; `variance` and `shift` correct for rare classes.
+    """Metric value and its values over the resamples.
 
     Args:
+        variance: Added for rare classes, of the score scaled to 0 to 1.
+        shift: Added to the center for rare classes, on the same scale.
         is_centered: The bootstrap bias is not subtracted, because it is that of resampling and not of the metric.
         without_group: Values without each group, for the jackknife; None for the bootstrap's variance.
     """
@@ -92,6 +98,17 @@ class _Spread:
             self.test_size - other.test_size,
             is_centered=self.is_centered,
             without_group=jackknife,
+        )
+
+    def to_unit(self, bounds: tuple[float, float]) -> _Spread:
+        """Spread of the metric scaled to 0 to 1."""
+        least, scale = bounds[0], bounds[1] - bounds[0]
+        return replace(
+            self,
+            value=(self.value - least) / scale,
+            same_size=(self.same_size - least) / scale,
+            test_size=(self.test_size - least) / scale,
+            without_group=None if self.without_group is None else (self.without_group - least) / scale,
         )
 
     def center_and_variance(self, groups: int) -> tuple[float, float]:
@@ -146,8 +163,8 @@ def compare_paired(
 ) -> PairedDifference:
     """Compute the difference of a metric, after minus before, on the same samples and resamples.
 
-    With one group, or no valid resample, the interval is -1 to 1, or infinite for an unbounded metric. Raises
-    DataError if the two sides are of different samples.
+    With one group, or no valid resample, the interval covers all possible differences. Raises DataError if the two
+    sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples and labels on both sides")
@@ -157,8 +174,8 @@ def compare_paired(
     difference, groups = second.minus(first), resamples.count
     change, (center, variance) = difference.value, difference.center_and_variance(groups)
     if not np.isfinite(variance):
-        bound = np.inf if name in UNBOUNDED else 1.0
-        return PairedDifference(change, -bound, bound, 1.0)
+        least, largest = metric_bounds(name)
+        return PairedDifference(change, least - largest, largest - least, 1.0)
     deviation = float(np.sqrt(variance))
     half = _quantile(groups) * deviation
     if deviation < 1e-12:
@@ -196,47 +213,70 @@ def _resample_counts(names: Sequence[str], scored: ScoredSamples, resamples: Gro
             for name, values in scores.items():
                 values.append(COUNT_METRICS[name](part))
         sides.append({name: np.concatenate(values) for name, values in scores.items()})
-    without_group = {name: jackknife_scores(name, table) for name in names if name in CLASS_SCORES}
+    averaged = {name: class_scores(name, scored.kind) for name in names}
+    without_group = {name: jackknife_scores(score, table) for name, score in averaged.items() if score is not None}
     return _ResampledCounts(table.resample(), sides[0], sides[1], without_group)
 
 
 def _measure_spread(
     name: str, scored: ScoredSamples, resamples: GroupResamples, resampled: _ResampledCounts
 ) -> _Spread:
-    if name == "map":
-        return _map_spread(scored, resamples)
+    if name in RANKING_METRICS:
+        return _ranking_spread(name, scored, resamples)
     if name in SAMPLE_METRICS:
         return _sample_metric_spread(name, scored, resamples)
+    if METRICS.plugin_of(name) and name not in COUNT_METRICS:
+        return _function_spread(name, scored, resamples)
     if name not in COUNT_METRICS:
         allowed = sorted({*COUNT_METRICS, *METRICS, *SAMPLE_METRICS})
         raise RecipeError(f"unknown metric {name!r}", field="metric", value=name, allowed=allowed)
-    score = COUNT_METRICS[name]
+    score, averaged = COUNT_METRICS[name], class_scores(name, scored.kind)
     variance, shift = 0.0, 0.0
-    if name in CLASS_SCORES:
-        variance, shift = _rare_class_terms(CLASS_SCORES[name](resampled.observed)[0], resampled.observed.support[0])
+    if averaged is not None:
+        least, largest = metric_bounds(name)
+        scores = (averaged(resampled.observed)[0] - least) / (largest - least)
+        variance, shift = _rare_class_terms(scores, resampled.observed.support[0])
     return _Spread(
         float(score(resampled.observed)[0]),
         resampled.same_size[name],
         resampled.test_size[name],
         variance,
         shift,
-        is_centered=name in CLASS_SCORES,
+        is_centered=averaged is not None,
         without_group=resampled.without_group.get(name),
     )
 
 
-def _map_spread(scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
-    """Average precision is no function of counts, so rows are resampled, fewer times."""
-    truth, logits = LabelMatrix.from_dense(scored.truth)[:], to_dense(scored.logits, "average precision")
-    scores = average_precision_per_class(truth, logits, scored.kind)
+def _ranking_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
+    """A ranking of all samples is no function of counts, so rows are resampled, fewer times."""
+    score = RANKING_METRICS[name]
+    truth, logits = LabelMatrix.from_dense(scored.truth)[:], to_dense(scored.logits, f"the metric {name!r}")
+    scores = score(truth, logits, scored.kind)
     min_resamples, max_resamples = MAP_RESAMPLES
     count = int(np.clip(MAP_WORK // scored.truth.size, min_resamples, max_resamples))
     sides = []
     for weights in (resamples.same_size[:count], resamples.test_size[:count]):
-        resampled = average_precision_per_class(truth, logits, scored.kind, weights[:, resamples.groups])
+        resampled = score(truth, logits, scored.kind, weights[:, resamples.groups])
         sides.append(nanmean(resampled, axis=1))
     variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
     return _Spread(float(nanmean(scores, axis=0)), sides[0], sides[1], variance, shift, is_centered=True)
+
+
+def _function_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
+    """A plugin's metric is any function of samples, so rows are repeated, fewer times."""
+    rows = np.arange(len(scored.truth))
+    work = max(len(rows), resamples.rows) * scored.truth.shape[1]
+    count = int(np.clip(FUNCTION_WORK // work, *MAP_RESAMPLES))
+
+    def resample(side: NDArray[np.integer]) -> Doubles:
+        draws = (np.repeat(rows, weights[resamples.groups]) for weights in side[:count])
+        return np.array([_call_metric(name, scored.rows(draw)) for draw in draws])
+
+    return _Spread(_call_metric(name, scored), resample(resamples.same_size), resample(resamples.test_size))
+
+
+def _call_metric(name: str, scored: ScoredSamples) -> float:
+    return float(METRICS[name](scored.truth, scored.decided, scored.logits, scored.kind))
 
 
 def _sample_metric_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:
@@ -262,13 +302,24 @@ def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[flo
     return float(np.maximum(extra_variance, 0).sum() / len(score) ** 2), float((smooth - score).mean())
 
 
+def metric_bounds(name: str) -> tuple[float, float]:
+    """Smallest and largest value of a metric. One of a plugin states them as its attribute `bounds`."""
+    if METRICS.plugin_of(name):
+        least, largest = getattr(METRICS[name], "bounds", (-np.inf, np.inf))
+        return float(least), float(largest)
+    return BOUNDS.get(name, (0.0, 1.0))
+
+
 def _make_metric(name: str, spread: _Spread, scored: ScoredSamples, resamples: GroupResamples) -> Metric:
-    if name in UNBOUNDED:
-        low, high = _unbounded_interval(spread, resamples.count)
+    bounds = least, largest = metric_bounds(name)
+    if np.isfinite(bounds).all():
+        ends = _value_interval(spread.to_unit(bounds), (resamples.count, resamples.count), len(scored.truth))
+        low, high = (end * (largest - least) + least for end in ends)
     else:
-        low, high = _value_interval(spread, (resamples.count, resamples.count), len(scored.truth))
-    prediction_interval = _prediction_interval(spread, resamples, (low, high), np.inf if name in UNBOUNDED else 1.0)
-    method = _describe_method(len(spread.same_size), resamples, is_class_average=name in {*CLASS_SCORES, "map"})
+        low, high = _unbounded_interval(spread, resamples.count, bounds)
+    prediction_interval = _prediction_interval(spread, resamples, (low, high), bounds)
+    is_class_average = name in RANKING_METRICS or class_scores(name, scored.kind) is not None
+    method = _describe_method(len(spread.same_size), resamples, is_class_average)
     return Metric(spread.value, low, high, prediction_interval, len(scored.truth), resamples.count, method)
 
 
@@ -294,16 +345,16 @@ def _value_interval(spread: _Spread, group_counts: tuple[int, int], samples: int
     return float(max(0.0, min(value, middle - half))), float(min(1.0, max(value, middle + half)))
 
 
-def _unbounded_interval(spread: _Spread, groups: int) -> tuple[float, float]:
-    if groups < 2:
-        return 0.0, np.inf
+def _unbounded_interval(spread: _Spread, groups: int, bounds: tuple[float, float]) -> tuple[float, float]:
     center, variance = spread.center_and_variance(groups)
+    if not np.isfinite(variance):
+        return bounds
     half = _quantile(groups) * float(np.sqrt(variance))
-    return max(0.0, min(spread.value, center - half)), max(spread.value, center + half)
+    return max(bounds[0], min(spread.value, center - half)), min(bounds[1], max(spread.value, center + half))
 
 
 def _prediction_interval(
-    spread: _Spread, resamples: GroupResamples, inner: tuple[float, float], top: float
+    spread: _Spread, resamples: GroupResamples, inner: tuple[float, float], bounds: tuple[float, float]
 ) -> dict[str, float]:
     """The value plus quantiles of (test - same), wider for few groups; never narrower than `inner`.
 
@@ -320,7 +371,7 @@ def _prediction_interval(
         tail = float(ndtr(-_quantile(resamples.count) * np.sqrt(resamples.count / (resamples.count - 1))))
         below, above = np.quantile(steps, [tail, 1 - tail])
         low, high = min(low, spread.value + float(below)), max(high, spread.value + float(above))
-    return {"low": max(0.0, low), "high": min(top, high), "rows": resamples.rows}
+    return {"low": max(bounds[0], low), "high": min(bounds[1], high), "rows": resamples.rows}
 
 
 def _variance(resampled: Doubles, groups: int) -> float:

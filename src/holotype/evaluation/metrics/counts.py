@@ -42,6 +42,8 @@ class Counts:
     Args:
         exact: Samples whose labels are all right.
         loss: Summed negative log-likelihood.
+        squared_distance: Summed squared distance between the numbers of the true and the predicted class; 0 for
+            multilabel.
     """
 
     true_positive: Doubles
@@ -50,6 +52,7 @@ class Counts:
     exact: Doubles
     loss: Doubles
     samples: Doubles
+    squared_distance: Doubles
     kind: Kind
 
     @property
@@ -68,8 +71,8 @@ class GroupCounts:
     """Sums of every group.
 
     Args:
-        table: Sparse, shape (groups, 3 * classes + 3): true positives, false positives and false negatives by class,
-            then exact samples, loss and samples.
+        table: Sparse, shape (groups, 3 * classes + 4): true positives, false positives and false negatives by class,
+            then exact samples, loss, samples and squared distance.
     """
 
     table: sparse.csr_array
@@ -86,7 +89,8 @@ class GroupCounts:
             weights = np.ones((1, self.table.shape[0]), np.int32)
         sums = (self.table.T.tocsr() @ weights.T.astype(np.float64)).T
         positive, wrong, missed, rest = np.split(sums, np.arange(1, 4) * self.classes, axis=1)
-        return Counts(positive, wrong, missed, rest[:, 0], rest[:, 1], rest[:, 2], self.kind)
+        exact, loss, samples, squared_distance = rest.T
+        return Counts(positive, wrong, missed, exact, loss, samples, squared_distance, self.kind)
 
     def resample_in_chunks(self, weights: NDArray[np.integer]) -> Iterator[Counts]:
         """Sum over resampled groups, a chunk of draws at a time."""
@@ -126,13 +130,26 @@ def count_groups(
     values = [np.ones(len(row)) for row in rows]
     losses = np.zeros(samples) if logits is None else sample_losses(truth, logits, kind)
     exact = np.bincount(np.concatenate(rows[1:]), minlength=samples) == 0
-    for number, value in enumerate((exact.astype(float), losses, np.ones(samples))):
+    distance = _squared_distances(true, predicted, truth.shape) if kind == "multiclass" else np.zeros(samples)
+    for number, value in enumerate((exact.astype(float), losses, np.ones(samples), distance)):
         rows.append(np.arange(samples))
         columns.append(np.full(samples, 3 * classes + number))
         values.append(value)
     entries = (np.concatenate(values), (groups[np.concatenate(rows)], np.concatenate(columns)))
-    table = sparse.coo_array(entries, shape=(int(groups.max()) + 1, 3 * classes + 3)).tocsr()
+    table = sparse.coo_array(entries, shape=(int(groups.max()) + 1, 3 * classes + 4)).tocsr()
     return GroupCounts(table, classes, kind)
+
+
+def _squared_distances(true: Integers, predicted: Integers, shape: tuple[int, int]) -> Doubles:
+    """Squared distance between the first true and the first predicted class of each sample, shape (n,)."""
+    samples, classes = shape
+    first = []
+    for labels in (true, predicted):
+        number = np.full(samples, -1)
+        number[labels[::-1] // classes] = labels[::-1] % classes
+        first.append(number)
+    farthest = np.maximum(first[0], classes - 1 - first[0])  # of a sample without a prediction
+    return np.where(first[1] < 0, farthest, first[0] - first[1]).astype(np.float64) ** 2
 
 
 def sample_losses(truth: AnyLabels, logits: AnyScores, kind: Kind) -> Doubles:

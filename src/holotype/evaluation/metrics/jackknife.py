@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from holotype.evaluation.metrics.counts import CLASS_SCORES, Counts, GroupCounts
+from holotype.evaluation.metrics.counts import Counts, GroupCounts
 
 __all__ = ["jackknife_scores", "jackknife_variance"]
 
 Doubles = NDArray[np.float64]
 
 
-def jackknife_scores(name: str, table: GroupCounts) -> Doubles:
+def jackknife_scores(score: Callable[[Counts], Doubles], table: GroupCounts) -> Doubles:
     """Mean of class scores without each group in turn, shape (groups,).
 
     Only the classes of a group change when it is left out, so the work grows with the pairs of group and class.
 
     Args:
-        name: A key of `CLASS_SCORES`.
+        score: Class scores of counts, shape (draws, classes).
     """
-    score, classes, total = CLASS_SCORES[name], table.classes, table.resample()
+    classes, total = table.classes, table.resample()
     entries = table.table[:, : 3 * classes].tocoo()
     pairs, index = np.unique(entries.row.astype(np.int64) * classes + entries.col % classes, return_inverse=True)
     group, number = pairs // classes, pairs % classes
@@ -55,4 +57,4 @@ def _make_counts(sums: tuple[Doubles, ...] | list[Doubles], samples: Doubles, ta
     shape = (len(samples), sums[0].shape[-1])
     true_positive, false_positive, false_negative = (np.broadcast_to(part, shape) for part in sums)
     unused = np.zeros(len(samples))
-    return Counts(true_positive, false_positive, false_negative, unused, unused, samples, table.kind)
+    return Counts(true_positive, false_positive, false_negative, unused, unused, samples, unused, table.kind)

@@ -10,22 +10,36 @@ from scipy.special import expit, log_softmax, softmax
 
 from holotype.core.errors import DataError
 from holotype.core.registry import Registry
-from holotype.evaluation.metrics.counts import COUNT_METRICS, Counts, count_groups, f1_of_classes, sample_losses
+from holotype.evaluation.metrics import agreement
+from holotype.evaluation.metrics.counts import (
+    COUNT_METRICS,
+    Counts,
+    count_groups,
+    f1_of_classes,
+    nanmean,
+    sample_losses,
+)
 from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix
 
 __all__ = [
     "METRICS",
+    "RANKING_METRICS",
     "accuracy",
+    "auroc",
+    "auroc_per_class",
     "average_precision_per_class",
     "balanced_accuracy",
     "classes_without_positives",
+    "cohen_kappa",
     "f1_per_class",
     "log_loss",
     "macro_f1",
+    "mcc",
     "mean_average_precision",
     "micro_f1",
     "precision_recall_per_class",
     "probabilities",
+    "quadratic_weighted_kappa",
     "ranking_scores",
     "top_k_accuracy",
 ]
@@ -90,6 +104,46 @@ def balanced_accuracy(
     return float(COUNT_METRICS["balanced_accuracy"](_count_all(truth, decided, kind))[0])
 
 
+@METRICS.register
+def mcc(truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass") -> float:
+    """Matthews correlation coefficient, -1 to 1; for multilabel its mean over the classes with a positive sample.
+
+    `logits` are ignored; `kind` is `multiclass` or `multilabel`.
+    """
+    return float(agreement.mcc(_count_all(truth, decided, kind))[0])
+
+
+@METRICS.register
+def cohen_kappa(
+    truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass"
+) -> float:
+    """Cohen's kappa, -1 to 1; for multilabel its mean over the classes with a positive sample.
+
+    `logits` are ignored; `kind` is `multiclass` or `multilabel`.
+    """
+    return float(agreement.cohen_kappa(_count_all(truth, decided, kind))[0])
+
+
+@METRICS.register
+def quadratic_weighted_kappa(
+    truth: AnyLabels, decided: AnyLabels, logits: AnyScores | None = None, kind: Kind = "multiclass"
+) -> float:
+    """Quadratic weighted kappa, -1 to 1, of classes in their order. `logits` are ignored.
+
+    Raises DataError for multilabel.
+    """
+    return float(agreement.quadratic_weighted_kappa(_count_all(truth, decided, kind))[0])
+
+
+@METRICS.register
+def auroc(truth: Booleans, decided: Booleans | None, logits: Floats, kind: Kind = "multiclass") -> float:
+    """Area under the ROC curve, one class against the others: mean over the classes with positives and negatives.
+
+    `decided` is ignored. `kind`: `multiclass` (ranked by log-softmax) or `multilabel` (ranked by logit).
+    """
+    return float(nanmean(auroc_per_class(truth, logits, kind), axis=0))
+
+
 @METRICS.register(name="map")
 def mean_average_precision(
     truth: Booleans, decided: Booleans | None, logits: Floats, kind: Kind = "multiclass"
@@ -136,6 +190,32 @@ def average_precision_per_class(
         area = (precision * weight[:, positive_index]).sum(axis=1)
         result[:, number] = np.divide(area, total_hits, out=np.full(len(drawn), np.nan), where=total_hits > 0)
     return result if weights is not None and np.ndim(weights) == 2 else result[0]
+
+
+def auroc_per_class(
+    truth: Booleans, logits: Floats, kind: Kind, weights: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Area under the ROC curve of each class: probability that a positive sample outranks a negative one, ties half.
+
+    `weights`: count of each sample, shape (n,), or (draws, n) for many draws at once. Returns shape (classes,), or
+    (draws, classes); NaN for a class without a positive or without a negative sample.
+    """
+    scores = ranking_scores(logits, kind)
+    drawn = np.ones((1, len(truth))) if weights is None else np.atleast_2d(weights).astype(np.float64)
+    result = np.full((len(drawn), truth.shape[1]), np.nan)
+    for number in np.flatnonzero(truth.any(axis=0)):
+        order = np.argsort(scores[:, number], kind="stable")
+        ranked, positive, weight = scores[order, number], truth[order, number], drawn[:, order]
+        below = np.pad(np.cumsum(weight * ~positive, axis=1), ((0, 0), (1, 0)))  # negatives before each position
+        start, end = (np.searchsorted(ranked, ranked[positive], side=side) for side in ("left", "right"))
+        outranked = (weight[:, positive] * (below[:, start] + below[:, end]) / 2).sum(axis=1)
+        pairs = weight[:, positive].sum(axis=1) * below[:, -1]
+        result[:, number] = np.divide(outranked, pairs, out=np.full(len(drawn), np.nan), where=pairs > 0)
+    return result if weights is not None and np.ndim(weights) == 2 else result[0]
+
+
+RANKING_METRICS = {"map": average_precision_per_class, "auroc": auroc_per_class}
+"""Functions `(truth, logits, kind, weights)` of all samples' scores that return the class scores of each draw."""
 
 
 def ranking_scores(logits: Floats, kind: Kind) -> NDArray[np.float64]:
