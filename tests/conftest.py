@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import multiprocessing.forkserver
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,22 @@ def _stores_lie_beside_their_recipes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("HOLOTYPE_STORE", raising=False)
         yield
+
+
+@pytest.fixture
+def without_plugins() -> Iterator[None]:
+    """Plugins that a test loads do not outlive it."""
+    from holotype.core import plugins as loading
+
+    modules, inherited = set(sys.modules), os.environ.pop(loading.INHERITED, None)
+    yield
+    for plugin in list(loading._loaded.values()):
+        loading._forget_plugin(plugin.module.partition(".")[0])
+    for name in [name for name in set(sys.modules) - modules if name.startswith("plugin_")]:
+        del sys.modules[name]
+    os.environ.pop(loading.INHERITED, None)
+    if inherited is not None:
+        os.environ[loading.INHERITED] = inherited
 
 
 @pytest.fixture(scope="session")

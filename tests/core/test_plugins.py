@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from holotype.core import plugins as loading
 from holotype.core.errors import RecipeError
 from holotype.core.plugins import announced_plugins, load_installed_plugins, load_plugin
 from holotype.core.registry import (
@@ -31,21 +28,7 @@ def shifted_bce(logits, targets):
 """
 
 
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    """Plugins of a test do not outlive it."""
-    modules, inherited = set(sys.modules), os.environ.pop(loading.INHERITED, None)
-    earlier = dict(loading._loaded)
-    yield
-    for module in set(loading._loaded) - set(earlier):
-        unregister_plugin(module.partition(".")[0])
-    loading._loaded.clear()
-    loading._loaded.update(earlier)
-    for name in [name for name in set(sys.modules) - modules if name.partition(".")[0].startswith("plugin_")]:
-        del sys.modules[name]
-    os.environ.pop(loading.INHERITED, None)
-    if inherited is not None:
-        os.environ[loading.INHERITED] = inherited
+pytestmark = pytest.mark.usefixtures("without_plugins")
 
 
 def write(folder: Path, name: str, text: str) -> Path:
