@@ -93,8 +93,8 @@ def test_a_run_predicts_with_its_plugin_and_refuses_other_code(cells: Path) -> N
 
 
 def test_the_dry_run_takes_everything_from_the_cache(cells: Path) -> None:
-    steps = json.loads(holotype(cells, "run", "recipe.yaml", "--dry-run", "--json").partition("\nnote")[0])["stages"]
-    assert {"fit main 0", "fit main 1"} <= {step["stage"] for step in steps}
+    steps = json.loads(holotype(cells, "run", "recipe.yaml", "--dry-run", "--json").partition("\nnote")[0])["steps"]
+    assert {"fit main 0", "fit main 1"} <= {step["step"] for step in steps}
     assert {step["state"] for step in steps} == {"kept"}
 
 

@@ -142,7 +142,11 @@ def _changed_settings(folder: RunFolder, recipe: Recipe) -> list[tuple[str, tupl
     earlier = folder.root / "recipe.yaml"
     if not earlier.is_file():
         return []
-    return list(setting_differences([load_recipe(earlier).model_dump(mode="json"), recipe.model_dump(mode="json")]))
+    return list(
+        setting_differences(
+            [load_recipe(earlier, with_plugins=False).model_dump(mode="json"), recipe.model_dump(mode="json")]
+        )
+    )
 
 
 def _count_steps(steps: Sequence[StepForecast]) -> str:
