@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 from holotype.report import charts
 from holotype.report.confusion_matrix import MAX_TITLED_CELLS, confusion_matrix_svg, row_normalize
@@ -147,3 +148,22 @@ def test_a_thousand_classes_stay_a_file_and_keep_their_largest_cells_named():
     assert len(titles) == MAX_TITLED_CELLS
     assert titles[0].startswith("c7 → c9\n999")
     assert len(drawing) < 4_000_000
+
+
+@pytest.mark.parametrize("names", [("alpha", "beta", "gamma"), ("MMMMMMMMWW", "i"), ("i", "mitochondria membrane")])
+def test_the_names_of_a_confusion_matrix_lie_inside_the_drawing(names: tuple[str, ...]) -> None:
+    counts = np.eye(len(names), dtype=np.int64)
+    drawing = confusion_matrix_svg(counts, counts.astype(float), names, errors=True)
+    width = float(ElementTree.fromstring(drawing).get("viewBox").split()[2])
+    try:
+        font = ImageFont.truetype("DejaVuSans.ttf", 11.5)  # the widest of the common fonts
+    except OSError:
+        font = ImageFont.load_default(size=11.5)
+    slope = math.radians(50)
+    for node in marks(drawing, "name"):
+        length, x, y = font.getlength(node.text), float(node.get("x")), float(node.get("y"))
+        if node.get("text-anchor") == "end":
+            assert length <= x
+        else:
+            assert x + length * math.cos(slope) <= width
+            assert y - length * math.sin(slope) >= 0

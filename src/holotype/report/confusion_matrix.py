@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -9,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.report.formatting import escape_control, percent, truncate
-from holotype.report.svg import element
+from holotype.report.svg import element, text_width
 
 MAX_LABELED = 40
 MAX_NUMBERED = 20
 MAX_TITLED_CELLS = 6_000  # the largest counts carry words for the pointer; a thousand classes would be a wall of them
 LEVELS = 12
 CELLS = ((10, 46.0), (MAX_NUMBERED, 34.0), (MAX_LABELED, 20.0))  # up to so many classes, pixels of a cell
-LETTER_WIDTH = 7.0
-SLOPE = 0.77  # sine of the angle of the column names
+FONT_SIZE = 11.5  # of `.heat .name` in style.css
+ANGLE = 50.0  # degrees by which the column names are turned
 
 
 def row_normalize(counts: NDArray[np.int64], supports: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
@@ -41,11 +42,13 @@ def confusion_matrix_svg(
     size = len(names)
     cell = next((pixels for up_to, pixels in CELLS if size <= up_to), max(3.0, 640 / max(size, 1)))
     is_labeled = size <= MAX_LABELED
-    longest = max((len(truncate(name, 22)) for name in names), default=0) if is_labeled else 0
-    left = longest * LETTER_WIDTH + 12 if is_labeled else 1.0
-    top = longest * LETTER_WIDTH * SLOPE + 14 if is_labeled else 1.0
-    right = max(len(truncate(names[-1], 22)) * LETTER_WIDTH * 0.74 - cell / 2, 2.0) if is_labeled and size else 2.0
+    widths = [text_width(truncate(name, 22), FONT_SIZE) for name in names] if is_labeled else []
+    left = max(widths, default=0.0) + 10 if is_labeled else 1.0
+    top = max(widths, default=0.0) * math.sin(math.radians(ANGLE)) + 16 if is_labeled else 1.0
     side = size * cell
+    # A turned name begins 3 px right of the middle of its column.
+    ends = [(index + 0.5) * cell + 5 + width * math.cos(math.radians(ANGLE)) for index, width in enumerate(widths)]
+    right = max([2.0, *(end - side for end in ends)])
     marks = [element("rect", x=left, y=top, width=side, height=side, class_="board")]
     marks += _grid_lines(size, cell, left, top) if is_labeled else []
     marks += _render_cells(counts, shares, names, (cell, left, top), errors)
@@ -138,5 +141,5 @@ def _axis_labels(names: Sequence[str], cell: float, left: float, top: float) -> 
         middle = (index + 0.5) * cell
         marks += [element("text", text, x=left - 7, y=top + middle + 4, text_anchor="end", class_="name")]
         x, y = left + middle + 3, top - 6
-        marks += [element("text", text, x=x, y=y, transform=f"rotate(-50 {x:.1f} {y:.1f})", class_="name")]
+        marks += [element("text", text, x=x, y=y, transform=f"rotate(-{ANGLE:g} {x:.1f} {y:.1f})", class_="name")]
     return marks

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
 from holotype.report.formatting import escape_control, finite
+
+NARROW, WIDE = frozenset("iljtfrI.,:;|!'()[]- "), frozenset("mwMWOQ@%…")
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
@@ -73,6 +76,19 @@ def tick_label(value: float) -> str:
         return f"{value / 1000:,.6g}k"
     text = f"{value:.4g}" if abs(value) >= 1e-4 else f"{value:.0e}".replace("e-0", "e-")
     return text.replace("-", "−")
+
+
+def text_width(text: str, size: float) -> float:
+    """Estimated width of a text in a sans-serif font, in pixels; rather too wide than too narrow. `size`: font size."""
+    return size * sum(_letter_width(letter) for letter in text)
+
+
+def _letter_width(letter: str) -> float:
+    if letter in NARROW:
+        return 0.43
+    if letter in WIDE or unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    return 0.76 if letter.isupper() else 0.65
 
 
 def _round_step(step: float) -> float:
