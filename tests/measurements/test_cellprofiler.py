@@ -91,6 +91,14 @@ def test_files_and_objects_that_are_not_used_are_named(tmp_path, tables, images)
     assert "1 of 40 train samples have no measurements: a2" in notes
 
 
+def test_a_file_that_combines_compartments_is_refused(tmp_path, tables, images):
+    folder = write_cellprofiler_export(tmp_path, tables)
+    lines = ["Image,Cells,Cells,Nuclei", "ImageNumber,ObjectNumber,AreaShape_Area,AreaShape_Area", "1,1,30,10"]
+    (folder / "object.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"measurements\.table: '.*object\.csv' combines several compartments"):
+        read_measurements(MeasurementsSpec(table=str(folder)), images, DATA)
+
+
 def test_one_table_of_a_database_may_be_named(tmp_path, images):
     profiles = [(f"a{number}", number / 7, None if number == 4 else 1.0) for number in range(40)]
     path = tmp_path / "profiles.sqlite"

@@ -13,6 +13,7 @@ from holotype.core.errors import DataError
 from holotype.core.table_files import write_table
 from holotype.measurements import MeasurementTable, measurements_digest, read_measurements
 from holotype.measurements import sources as sources_module
+from holotype.measurements.column_names import is_identifier
 from holotype.recipe.sections import MeasurementsSpec
 from holotype.types import ImageTable
 
@@ -166,7 +167,7 @@ def test_identifiers_labels_and_text_are_left_out_and_named(tmp_path):
         frame(
             ImageNumber=[1, 2, 3, 4, 5], Cells_Location_Center_X=VALUES[:, 2], Image_MD5Digest_DNA=VALUES[:, 2],
             label=[0, 1, 0, 1, 0], plate=[0, 0, 1, 1, 1], Image_ExecutionTime_01=VALUES[:, 2], remark=list("abcde"),
-            Cells_Children_Spots_Count=[1, 2, 3, 4, 6], Cells_AreaShape_BoundingBoxArea=VALUES[:, 2],
+            Cells_Children_Spots_Count=[1, 2, 3, 4, 6], Cells_AreaShape_BoundingBoxMaximum_X=VALUES[:, 2],
         ),
         tmp_path / "t.parquet",
     )  # fmt: skip
@@ -214,3 +215,28 @@ def test_the_digest_is_of_the_bytes(tmp_path):
     assert measurements_digest(MeasurementsSpec(table=str(path), missing="zero")) == before
     written(frame().reverse(), path)
     assert measurements_digest(MeasurementsSpec(table=str(path))) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Metadata_Plate", True),
+        ("Image_FileName_OrigDNA", True),
+        ("Nuclei_AreaShape_Center_X", True),
+        ("Cells_AreaShape_BoundingBoxMinimum_Y", True),
+        ("Cells_AreaShape_BoundingBoxArea", False),
+        ("Cells_Location_CenterMassIntensity_X_DNA", True),
+        ("Cells_Neighbors_FirstClosestObjectNumber_5", True),
+        ("Cells_Neighbors_FirstClosestDistance_5", False),
+        ("Cells_Children_Cytoplasm_Count", False),
+        ("Image_Count_Cells", False),
+        ("Image_Group_Index", True),
+        ("Cells_Intensity_MassDisplacement_DNA", False),
+        ("Unnamed: 0", True),
+        ("row_index", True),
+        ("index", True),
+        ("mitotic index", False),
+    ],
+)
+def test_identifiers_are_known_by_their_names(name, expected):
+    assert is_identifier(name) is expected

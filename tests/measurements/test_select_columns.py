@@ -97,6 +97,12 @@ def test_a_measurement_that_is_perfect_in_one_group_only_is_not_perfect():
     assert len(reasons({"x": values}, images)[1]) == 1
 
 
+def test_a_code_of_plates_is_one_where_some_plates_are_unknown():
+    plates = [None if row < 5 else f"P{plate}" for row, plate in enumerate(PLATES)]
+    images = image_table(LABELS.tolist(), plates)
+    assert reasons({"plate": PLATES}, images)[0] == {"plate": "code of a group"}
+
+
 def test_few_samples_prove_no_code():
     images = image_table([0, 1] * 5, ["P0"] * 10)
     assert reasons({"lucky": np.arange(10) % 2}, images)[0] == {}

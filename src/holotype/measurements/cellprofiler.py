@@ -182,11 +182,22 @@ def _open_folder(
             elif {"ImageNumber", "ObjectNumber"} <= set(columns):
                 objects.setdefault(compartment, []).append(_prefixed(frame, compartment))
             else:
+                _require_single_header(columns, str(path), field)
                 unused.add(path.name)
     if unused:
         notes.append(f"CSV files without object numbers are not used: {join_names(sorted(unused), 5)}.")
     joined = {name: pl.concat(frames, how="diagonal_relaxed") for name, frames in objects.items()}
     return pl.concat(images, how="diagonal_relaxed"), joined, tuple(dict.fromkeys(notes))
+
+
+def _require_single_header(columns: Mapping[str, Any], path: str, field: str) -> None:
+    """Refuse objects of several compartments in one file, whose first line names the compartment of each column."""
+    if any(name.partition(" (column ")[0] == "Image" for name in columns):
+        raise DataError(
+            f"{path!r} combines several compartments, whose names are in a line above the header",
+            field=f"{field}.table",
+            remedy="export each compartment to a file of its own, or remove the file from the folder",
+        )
 
 
 def _open_database(

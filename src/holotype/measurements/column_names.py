@@ -20,7 +20,8 @@ IDENTIFIER = re.compile(
         Metadata_.* | ImageNumber | ObjectNumber | TableNumber | Number_Object_Number | Object_Number
       | FileName_.* | PathName_.* | URL_.* | MD5Digest_.* | Series_.* | Frame_.* | Scaling_.*
       | Group_(?:Index|Number|Length) | ExecutionTime_.* | ModuleError_.* | ProcessingStatus
-      | Parent_.* | Location_.* | AreaShape_(?:Center|BoundingBox).* | TrackObjects_Label.*
+      | Parent_.* | Location_.* | AreaShape_(?:Center|BoundingBoxM(?:in|ax)imum)_.*
+      | TrackObjects_(?:Label|ParentObjectNumber|ParentImageNumber).* | Neighbors_.*ClosestObjectNumber.*
     )
     | .*_Location_.* | (?i:Unnamed:\ ?\d+|index|level_\d+|__index_level_\d+__|row|rownames|row_?(?:number|index|id))
     | column\ \d+ | \(column\ \d+\)""",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,8 @@ CODE_ACCURACY, CODE_RECALL = 0.95, 0.8
 """Accuracy and mean recall of a code of the label; below 1, because some labels are wrong."""
 PERFECT = 0.995
 """Cross-validated balanced accuracy of a single measurement that is reported."""
+MAX_RUNS = 1.5
+"""Largest number of runs of equal labels, in the order of the values and per class, of a measurement of few values."""
 ROWS_PER_VALUE = 4
 """Mean number of samples of each value of a code."""
 MAX_CLASSES = 2_000
@@ -53,19 +56,15 @@ class ColumnSelection:
 
 @dataclass(frozen=True)
 class _Target:
-    """Labels or groups that a column may encode; codes count from 0."""
+    """Labels or groups that a column may encode; codes count from 0, and -1 is unknown."""
 
     name: str
     codes: Integers
-    is_label: bool
+    kind: Literal["label", "class", "group"]
 
     @property
     def count(self) -> int:
         return int(self.codes.max(initial=-1)) + 1
-
-    def at(self, rows: NDArray[np.bool_]) -> _Target:
-        """Target of some samples."""
-        return _Target(self.name, np.unique(self.codes[rows], return_inverse=True)[1].astype(np.int64), self.is_label)
 
 
 def select_columns(
@@ -144,51 +143,53 @@ def _is_counter(values: NDArray[np.float64]) -> bool:
 
 
 def _targets(images: ImageTable, labeled: Integers) -> list[_Target]:
-    """Sets of labels, single classes, groups and domains of the labeled samples."""
+    """Sets of labels, single classes and groups of the labeled samples."""
     matrix = images.samples.label_matrix(labeled)
     frame = images.samples.frame[labeled]
     texts = frame["labels"].cast(pl.List(pl.String)).list.join(" ")
-    targets = [_Target("the label", _codes(texts), True)]
+    targets = [_Target("the label", group_numbers(texts), "label")]
     if targets[0].count > 2 or images.kind == "multilabel":
         entry_rows = matrix.row_indices
         for number, name in enumerate(images.classes[:MAX_CLASSES]):
             has_class = np.zeros(len(labeled), np.int64)
             has_class[entry_rows[matrix.numbers == number]] = 1
             if 0 < has_class.sum() < len(labeled):
-                targets.append(_Target(f"the class {name!r}", has_class, True))
-    columns = {f"the group {name!r}": frame[f"group.{name}"] for name in images.group_names}
-    columns["the domain"] = frame["domain"]
-    for name, column in columns.items():
-        if not column.null_count() and column.n_unique() > 1:
-            targets.append(_Target(name, _codes(column), False))
-    return targets
-
-
-def _codes(column: pl.Series) -> Integers:
-    return group_numbers(column)
+                targets.append(_Target(f"the class {name!r}", has_class, "class"))
+    groups = {f"the group {name!r}": group_numbers(frame[f"group.{name}"]) for name in images.group_names}
+    return targets + [_Target(name, codes, "group") for name, codes in groups.items() if len(np.unique(codes)) > 1]
 
 
 def _find_code(values: Floats, targets: Iterable[_Target], tests: int) -> tuple[str, str]:
     """Reason and detail if the values of a column are a code of a target; empty strings otherwise."""
     present = ~np.isnan(values)
-    distinct, codes = np.unique(values[present], return_inverse=True)
-    count = len(distinct)
+    count = len(np.unique(values[present]))
     if not 2 <= count <= present.sum() / ROWS_PER_VALUE:
         return "", ""
     limit = np.log(CHANCE / tests)
-    for target in targets if present.all() else [target.at(present) for target in targets]:
-        if not (count in (target.count, target.count + 1) or target.is_label or count < target.count):
+    for target in targets:
+        is_label = target.kind != "group"
+        if target.kind == "class" and count > 3:  # a class, all others, and unknown
             continue
-        table = np.zeros((count, target.count), np.int64)
-        np.add.at(table, (codes, target.codes), 1)
-        if _is_one_to_one(table, target.is_label) and _chance_of_bijection(table) < limit:
-            return LABEL_CODE if target.is_label else GROUP_CODE, f"its {count} values correspond to {target.name}"
-        in_no_order = _runs(target.codes[np.lexsort((target.codes, codes))]) > 2 * target.count
-        if target.is_label and in_no_order and _is_pure(table) and _chance_of_purity(table) < limit:
-            return LABEL_CODE, f"each of its {count} values occurs with one value of {target.name} only"
-        if not target.is_label and _is_pure(table.T) and _chance_of_purity(table.T) < limit:
+        table = _contingency(values, target, present)
+        if _is_one_to_one(table, is_label) and _chance_of_bijection(table) < limit:
+            return LABEL_CODE if is_label else GROUP_CODE, f"its {len(table)} values correspond to {target.name}"
+        if target.kind == "label" and _is_pure(table) and _chance_of_purity(table) < limit:
+            order = table.argmax(axis=1)  # the label of each value, in the order of the values
+            if _runs(order) > MAX_RUNS * table.shape[1]:
+                return LABEL_CODE, f"each of its {len(table)} values occurs with one value of {target.name} only"
+        if not is_label and _is_pure(table.T) and _chance_of_purity(table.T) < limit:
             return GROUP_CODE, f"it has one value in each value of {target.name}"
     return "", ""
+
+
+def _contingency(values: Floats, target: _Target, present: NDArray[np.bool_]) -> Integers:
+    """Number of samples with each value and each code, shape (values, codes); without missing values and codes."""
+    rows = present & (target.codes >= 0)
+    distinct, numbers = np.unique(values[rows], return_inverse=True)
+    codes = np.unique(target.codes[rows], return_inverse=True)[1]
+    width = int(codes.max(initial=-1)) + 1
+    counts = np.bincount(numbers * width + codes, minlength=len(distinct) * width)
+    return counts.reshape(len(distinct), width).astype(np.int64)
 
 
 def _is_one_to_one(table: Integers, tolerant: bool) -> bool:
