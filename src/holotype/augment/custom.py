@@ -12,8 +12,6 @@ from holotype.recipe.sections import CustomAugmentSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AUGMENTATIONS", "CUSTOM_DRAWS", "apply_custom"]
-
 AUGMENTATIONS = Registry("augmentation")
 """Functions `(pixels, draws, **options)` that return pixels of the same shape and type.
 

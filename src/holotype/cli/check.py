@@ -16,8 +16,6 @@ from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.write_run import write_audit, write_audit_page
 from holotype.recipe.load import Recipe, load_recipe
 
-__all__ = ["audit_data", "check_data", "propose_recipe"]
-
 
 def propose_recipe(
     data: Path, output: Path, force: bool, progress: Progress, changes: tuple[str, ...] = ()

@@ -17,8 +17,6 @@ from holotype.cli.output import CommandResult, OutputOptions, Work, print_result
 from holotype.core.errors import InputError, UnsupportedError
 from holotype.core.runtime import do_without_temporary_folder, set_thread_wait_policy, version_of
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="holotype",
     help="Train image classifiers on labeled scientific images, with scores that can be trusted.",

@@ -16,8 +16,6 @@ from holotype.core.run_folder import RunFolder
 from holotype.evaluation.score_predictions import ModelComparison, PredictionScores, score_tables
 from holotype.evaluation.tables import to_json_value
 
-__all__ = ["score_predictions"]
-
 
 def score_predictions(tables: Sequence[Path], out: Path | None, progress: Progress, **options: Any) -> CommandResult:
     """Score tables of predictions, show the scores and the paired differences, and write them if a folder is given.

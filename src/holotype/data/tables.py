@@ -14,8 +14,6 @@ from holotype.data.delimited import parse_delimited
 from holotype.data.excel import read_sheet
 from holotype.data.uris import is_remote, open_uri, suffix
 
-__all__ = ["TABLE_SUFFIXES", "NotedTable", "read_noted_table", "read_table", "text_table"]
-
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 TABLE_SUFFIXES = (".csv", ".tsv", *PARQUET_SUFFIXES, *EXCEL_SUFFIXES)
 UNREAD_SUFFIXES = (".xls", ".xlsb", ".ods", ".numbers")

@@ -42,8 +42,6 @@ from holotype.types import (
     as_scores,
 )
 
-__all__ = ["NestedScore", "add_caveats", "add_method", "metric_names", "score_nested"]
-
 MIN_CLASSES_FOR_TOP_5 = 10
 MAX_NAMED = 20
 AVERAGED_OVER_CLASSES = {"macro_f1", "balanced_accuracy", "map", "auroc"}

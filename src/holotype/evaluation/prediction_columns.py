@@ -13,8 +13,6 @@ from holotype.core.errors import InputError, join_names
 from holotype.data.label_lists import LIST_PATTERN, parse_label_list
 from holotype.data.missing import without_missing
 
-__all__ = ["PredictionColumns", "find_columns"]
-
 NAMES = {
     "label": "label|labels|true|truth|true_labels?|true_class|y_true|targets?|ground_truth|gt|actual|reference",
     "predicted": "predicted|predictions?|preds?|y_pred|(predicted|pred)_(labels?|class|classes)|yhat|y_hat",

@@ -21,8 +21,6 @@ from holotype.evaluation.metrics import ScoredSamples
 from holotype.evaluation.prediction_columns import PredictionColumns
 from holotype.types import MANY_CLASSES, AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopKScores, keep_top_k
 
-__all__ = ["LabeledPredictions", "TableSource", "parse_predictions", "read_prediction_table"]
-
 TableSource = Path | str | pl.DataFrame
 SEPARATORS = ("|", ";", ",", " ")
 MIN_PROBABILITY, MAX_PROBABILITY = 1e-37, 1 - 1e-16

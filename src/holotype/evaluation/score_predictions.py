@@ -33,15 +33,6 @@ from holotype.evaluation.prediction_tables import (
 from holotype.evaluation.tables import class_table, difference_table, domain_table, group_table, scorecard_to_json
 from holotype.types import Integers, LabelMatrix, Labels, Scorecard
 
-__all__ = [
-    "ModelComparison",
-    "PredictionScores",
-    "ScoredModel",
-    "compare_predictions",
-    "score_predictions",
-    "score_tables",
-]
-
 METHOD = "the predictions were read from a table, which does not say whether the models were trained on these samples"
 NEED_PROBABILITIES = {"log_loss", "map", *SAMPLE_METRICS}
 MAX_MODELS = 100

@@ -21,16 +21,6 @@ from holotype.evaluation.metrics import (
 )
 from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, Labels, Scorecard
 
-__all__ = [
-    "class_table",
-    "confusion_counts",
-    "difference_table",
-    "domain_table",
-    "group_table",
-    "scorecard_to_json",
-    "to_json_value",
-]
-
 MAX_VALUES = 200
 MAX_CONFUSION_CLASSES = 2_000
 

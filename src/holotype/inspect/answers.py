@@ -12,8 +12,6 @@ from holotype.core.errors import DataError
 from holotype.inspect.groups import GroupGuess, count_components
 from holotype.inspect.labels import LabelGuess, count_classes
 
-__all__ = ["REASON", "Answers"]
-
 REASON = "set with --set"
 
 

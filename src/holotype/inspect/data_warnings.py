@@ -16,17 +16,6 @@ from holotype.inspect.labels import LabelGuess
 from holotype.inspect.tables import are_dates, as_numbers, is_submission
 from holotype.inspect.trial import TrialReading, are_photographs
 
-__all__ = [
-    "notes_on_columns",
-    "notes_on_tables",
-    "question_on_channels",
-    "question_on_masks",
-    "questions_on_images",
-    "questions_on_rows",
-    "warnings_on_images",
-    "warnings_on_rows",
-]
-
 MASK = re.compile(r"[-_ .](masks?|seg(mentation)?|overlay|annotations?|gt|ground_?truth)([-_ ]?\d+)?$", re.IGNORECASE)
 """End of the name of a mask that lies beside its image."""
 

@@ -13,21 +13,6 @@ from holotype.data.label_lists import LIST_PATTERN, parse_label_list
 from holotype.inspect.groups import DOMAIN_NAME, GROUP_NAME
 from holotype.inspect.tables import are_dates, as_numbers
 
-__all__ = [
-    "BOOKKEEPING",
-    "NAMES",
-    "PERSON",
-    "POSSIBLE_NAME",
-    "SEPARATORS",
-    "LabelGuess",
-    "choose_label_column",
-    "could_be_classes",
-    "count_classes",
-    "guess_separator",
-    "judge_folder_names",
-    "judge_labels",
-]
-
 NAMES = (
     "label", "labels", "class", "classes", "target", "targets", "category", "species", "phenotype", "diagnosis", "dx",
     "disease", "class_name", "label_name", "taxon", "scientific_name", "variety", "cultivar",

@@ -16,8 +16,6 @@ from holotype.measurements.cellprofiler import SQLITE_SUFFIXES, csv_files, has_i
 from holotype.measurements.column_names import is_identifier, is_measured
 from holotype.measurements.typed_columns import ColumnTypes
 
-__all__ = ["MeasurementGuess", "find_measurements"]
-
 HEAD_ROWS, HEAD_BYTES = 200, 1 << 20
 COMPARTMENT = re.compile(r"(Cells|Nuclei|Cytoplasm|Image)_.+")
 MIN_COMPARTMENT_COLUMNS, MIN_COLUMNS = 4, 50

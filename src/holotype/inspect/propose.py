@@ -32,8 +32,6 @@ from holotype.inspect.propose_training import propose_model
 from holotype.inspect.repair_tables import SEPARATOR
 from holotype.inspect.sections import add_groups, add_sample, add_submission, data_section, unlabeled_table_name
 
-__all__ = ["FOLDS", "Proposal", "propose"]
-
 FOLDS = 5
 HOLE = r"\{([^{}]+)\}"
 

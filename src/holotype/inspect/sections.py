@@ -19,8 +19,6 @@ from holotype.inspect.tables import WRITTEN_MARK, is_submission
 from holotype.inspect.taxonomy import find_taxonomy
 from holotype.inspect.trial import are_photographs
 
-__all__ = ["add_groups", "add_sample", "add_submission", "data_section", "unlabeled_table_name"]
-
 
 def data_section(
     findings: FolderFindings, labels: LabelGuess

@@ -16,8 +16,6 @@ from ruamel.yaml.error import YAMLError
 from holotype.core.errors import HolotypeError, InputError
 from holotype.inspect.propose import Proposal
 
-__all__ = ["commented_text", "recipe_text", "write_recipe"]
-
 WIDTH = 110
 ORIGIN = (
     "Written by `holotype init`. Every setting is a guess, with its reason above it: please check them. Answer a "

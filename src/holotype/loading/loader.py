@@ -36,8 +36,6 @@ from holotype.loading.sampler import REPEAT_BITS
 from holotype.recipe.sections import AugmentSpec
 from holotype.types import Integers
 
-__all__ = ["augmented_batch", "prefetch", "read_batch", "to_device", "training_batch", "view_batch"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -6,18 +6,6 @@ import math
 import re
 from collections.abc import Iterable
 
-__all__ = [
-    "escape_control",
-    "finite",
-    "format_difference",
-    "format_p_value",
-    "format_score",
-    "metric_meaning",
-    "metric_title",
-    "percent",
-    "truncate",
-]
-
 DASH = "–"
 # Characters that nobody sees, that turn text around, or that XML and UTF-8 refuse. The joiners U+200C and U+200D stay:
 # names in Persian and several Indian scripts are spelt with them.

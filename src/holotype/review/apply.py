@@ -16,8 +16,6 @@ from holotype.review.decisions import ReviewRow
 from holotype.review.replay import ActiveDecisions
 from holotype.types import AuditReport, ImageTable, Integers
 
-__all__ = ["Reviewed", "apply_review", "without_confirmed"]
-
 MAX_NAMED = 5
 
 

@@ -33,8 +33,6 @@ from holotype.runs.fitted_run import open_run
 from holotype.runs.recipe_diff import setting_differences
 from holotype.types import AnyLabels, AnyScores, ImageTable, Integers, LabelMatrix, take_rows
 
-__all__ = ["compare_runs", "write_comparison"]
-
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LABEL_METRICS = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "mcc", "cohen_kappa")
 

@@ -34,18 +34,6 @@ from holotype.training.step import StepOptions
 from holotype.training.training_state import PhaseState, TrainingState
 from holotype.types import Integers
 
-__all__ = [
-    "MEMORY_REMEDY",
-    "DivergedError",
-    "batch_maker",
-    "cut_batches",
-    "epoch_rates",
-    "epoch_steps",
-    "keep_state",
-    "run_within_memory",
-    "train_epoch",
-]
-
 MEMORY_REMEDY = (
     "write a smaller `input.size` or backbone, or free memory; finished work is kept, and the same command continues "
     "from there"

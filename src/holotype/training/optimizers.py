@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-__all__ = [
-    "OPTIMIZERS",
-    "carry_momentum",
-    "make_optimizer",
-    "optimizer_factory",
-    "parameter_groups",
-    "set_lr_and_momentum",
-]
-
 OPTIMIZERS = Registry("optimizer")
 """Optimizers by name: functions of the groups of `parameter_groups`, the largest rate, and the recipe's section."""
 ADAM_SECOND_BETA = 0.99  # below the usual 0.999, for runs of a few hundred steps

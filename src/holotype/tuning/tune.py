@@ -41,8 +41,6 @@ from holotype.tuning.study import (
 )
 from holotype.tuning.tuned_recipe import WRITTEN_BY, tuned_recipe_text
 
-__all__ = ["TuneOptions", "TuneResult", "run_trials"]
-
 RUNGS = 3  # parts of a training; after each but the last a trial may be pruned
 MAX_EPOCHS = 24  # default limit
 SCORED_ROWS = {

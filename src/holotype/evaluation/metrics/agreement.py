@@ -11,8 +11,6 @@ from holotype.core.errors import DataError
 from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, nanmean
 from holotype.types import Kind
 
-__all__ = ["class_scores", "cohen_kappa", "kappa_of_classes", "mcc", "mcc_of_classes", "quadratic_weighted_kappa"]
-
 Doubles = NDArray[np.float64]
 
 

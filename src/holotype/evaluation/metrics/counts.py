@@ -18,18 +18,6 @@ from holotype.core.errors import DataError
 from holotype.core.registry import Registry
 from holotype.types import AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopKScores
 
-__all__ = [
-    "CLASS_SCORES",
-    "COUNT_METRICS",
-    "Counts",
-    "GroupCounts",
-    "balanced_accuracy_of_classes",
-    "count_groups",
-    "f1_of_classes",
-    "nanmean",
-    "sample_losses",
-]
-
 RESAMPLES_PER_CHUNK = 250
 MAX_SUMS_PER_CHUNK = 8_000_000  # 64 MB
 Doubles = NDArray[np.float64]

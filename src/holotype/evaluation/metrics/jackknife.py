@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from holotype.evaluation.metrics.counts import Counts, GroupCounts
 
-__all__ = ["jackknife_scores", "jackknife_variance"]
-
 Doubles = NDArray[np.float64]
 
 

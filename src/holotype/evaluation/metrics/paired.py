@@ -15,8 +15,6 @@ from holotype.evaluation.metrics.resamples import GroupResamples, class_groups
 from holotype.evaluation.metrics.scored import ScoredSamples
 from holotype.types import same_labels
 
-__all__ = ["adjust_p_values", "class_differences"]
-
 MIN_GROUPS = 3
 TAIL = 0.025
 Doubles = NDArray[np.float64]

@@ -21,29 +21,6 @@ from holotype.evaluation.metrics.counts import (
 )
 from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix
 
-__all__ = [
-    "METRICS",
-    "RANKING_METRICS",
-    "accuracy",
-    "auroc",
-    "auroc_per_class",
-    "average_precision_per_class",
-    "balanced_accuracy",
-    "classes_without_positives",
-    "cohen_kappa",
-    "f1_per_class",
-    "log_loss",
-    "macro_f1",
-    "mcc",
-    "mean_average_precision",
-    "micro_f1",
-    "precision_recall_per_class",
-    "probabilities",
-    "quadratic_weighted_kappa",
-    "ranking_scores",
-    "top_k_accuracy",
-]
-
 METRICS = Registry("metric")
 """Functions `(truth, decided, logits, kind) -> float`, higher is better."""
 
