@@ -39,7 +39,7 @@ __all__ = ["PlannedRun", "decisions_key", "plan_for_budget", "replay_decisions"]
 PROBE_SHARE = 0.02  # share of the budget for the speed measurement at each image size
 MAX_PROBE_SECONDS = 4.0
 READ_IMAGES = 12  # images read to measure the reading speed
-SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 2.0, 5e-5  # scores and report: constant, and per sample and class
+SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 3.5, 5e-5  # scores and report: constant, and per sample and class
 MAX_SLOWDOWN = 8.0
 NOT_PLANNED = ("predictions", "specialists", "pseudo_labels")
 
