@@ -219,8 +219,11 @@ def run(
         return open_run(folder.root, runtime)
     steps = Steps(Store(runtime.store), log, runtime.progress)
     planned = plan_for_budget(recipe, changes, budget, steps, runtime, began or time.perf_counter())
-    for planned_recipe in planned.recipes:
-        run_pipeline(planned_recipe, folder.root, replace(runtime, pacer=planned.pacer), planned.facts, source)
+    *first_recipes, full_recipe = planned.recipes
+    for first_recipe in first_recipes:
+        run_pipeline(first_recipe, folder.root, runtime, planned.facts, source)
+        runtime.progress.info(f"The first answer is in {folder.root}; it stays there until a better one is ready.")
+    run_pipeline(full_recipe, folder.root, replace(runtime, pacer=planned.pacer), planned.facts, source)
     planned.keep_decisions(steps)
     return open_run(folder.root, runtime)
 

@@ -7,18 +7,23 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+import holotype.api
 import holotype.planning.budget_run
-from holotype.api import run
+import holotype.training
+from holotype.api import open_run, run
 from holotype.cli.main import main
 from holotype.planning import MeasuredSpeed
-from holotype.planning.budget import EXTENDED
+from holotype.planning.budget import EXTENDED, BudgetPlan
+from holotype.planning.budget_run import PlannedRun
 from holotype.planning.reruns import explain
 from holotype.recipe.load import load_recipe
 from holotype.review import COLUMNS, ReviewRow, row_text
+from holotype.training import FitJob
 
 WriteRecipe = Callable[..., Path]
 StepsOf = Callable[[Path], dict[str, str]]
@@ -106,6 +111,50 @@ def test_a_real_probe_plans_a_run_that_ends(write_recipe: WriteRecipe, tmp_path:
     folder = run(recipe, changes=(*SMALL, "models.0.sampler=shuffle"), budget="90s").folder.root
     assert pl.read_parquet(folder / "models/main/fold1/history.parquet").height >= 2
     assert not (folder / "models/main/fold0").exists()  # the recipe names its fold
+
+
+@pytest.fixture
+def two_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan of two recipes: one epoch on one fold, then one epoch on all folds."""
+
+    def plan(source: Path, changes: tuple[str, ...], *rest: object) -> PlannedRun:
+        recipes = tuple(
+            load_recipe(source, (*changes, "models.0.phases=[{epochs: 1}]", f"split.folds_to_train={folds}"))
+            for folds in ("[0]", "all")
+        )
+        return PlannedRun(recipes, BudgetPlan(60.0, (), (), {"scoring": 0.0}, (0.5, 0.4, 0.6)), {"budget": "60s"})
+
+    monkeypatch.setattr(holotype.api, "plan_for_budget", plan)
+
+
+def test_a_first_answer_is_written_and_then_replaced(
+    write_recipe: WriteRecipe, tmp_path: Path, two_answers: None, capsys: Captured
+) -> None:
+    recipe = write_recipe(tmp_path)
+    folder = run(recipe, changes=SMALL, budget="60s").folder.root
+    assert len(list((folder / "models/main").glob("fold*"))) == 3
+    assert [event["state"] for event in events(folder, "step") if event["step"] == "fit main 0"] == ["made", "reused"]
+    assert f"The first answer is in {folder}" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_keeps_its_first_answer(
+    write_recipe: WriteRecipe, tmp_path: Path, two_answers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, fit = write_recipe(tmp_path), holotype.training.fit_model
+
+    def interrupt(job: FitJob, *arguments: Any) -> object:
+        if job.fold == 2:
+            raise KeyboardInterrupt
+        return fit(job, *arguments)
+
+    monkeypatch.setattr(holotype.training, "fit_model", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, changes=SMALL, budget="60s")
+    folder = tmp_path / "runs" / "cells"
+    assert open_run(folder).folder.root == folder
+    assert (folder / "report.html").is_file()
+    assert pl.read_csv(folder / "submission.csv").height > 0
+    assert [path.name for path in (folder / "models/main").glob("fold*")] == ["fold0"]
 
 
 REFUSED = {

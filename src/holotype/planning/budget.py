@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holotype.core.errors import InputError, pluralize
@@ -18,7 +18,8 @@ from holotype.planning.costs import (
     seconds_of_network_epoch,
     seconds_of_parts,
 )
-from holotype.planning.expected import PlanValue, expected_value
+from holotype.planning.expected import FINAL_SCORE, FROZEN_SHARE, PlanValue, expected_interval, expected_value
+from holotype.planning.first_answer import FirstAnswer, first_answer_changes, plan_first_answer, probe_model
 from holotype.planning.pacing import PacedNetwork
 
 __all__ = ["AIM", "BudgetPlan", "format_duration", "plan_budget", "read_budget"]
@@ -41,6 +42,7 @@ class BudgetPlan:
         changes: Overrides of the recipe, in the syntax of `--set`.
         reasons: Sentences that explain the plan.
         seconds: Planned seconds by part: `spent`, `caching`, `preparing`, `training`, `predicting`, `scoring`.
+        first: Overrides of the recipe for a first, quick answer; empty without one.
         expected: Expected macro F1, and the ends of its 95 % interval.
         networks: Fields of a `PacedNetwork` each, in the order of their training; empty if their length is fixed.
     """
@@ -50,6 +52,7 @@ class BudgetPlan:
     reasons: tuple[str, ...]
     seconds: dict[str, float]
     expected: tuple[float, float, float]
+    first: tuple[str, ...] = ()
     networks: tuple[tuple[str, int, float, float, int, int], ...] = ()
 
     @property
@@ -102,8 +105,16 @@ def plan_budget(
     Raises:
         InputError: No plan fits.
     """
+    first = plan_first_answer(facts, speed, budget, list_sizes(facts)) if facts.first_answer else None
+    probe = None if first is None else probe_model(model, first.size)
+    answered = speed if first is None else replace(speed, spent=speed.spent + first.seconds)
     candidates = list_candidates(facts)
-    choice = _choose(candidates, facts, speed, budget)
+    choice = _choose(candidates, facts, answered, budget)
+    if choice is None and facts.first_answer:
+        share = LATE * AIM - speed.spent / budget
+        first = plan_first_answer(facts, speed, budget, list_sizes(facts), share)
+        if first is not None:
+            return _plan_first_only(first, model, facts, speed, budget)
     if choice is None:
         cheapest = min(candidates, key=lambda candidate: _total_seconds(candidate, candidate.min_epochs, facts, speed))
         min_seconds = _total_seconds(cheapest, cheapest.min_epochs, facts, speed)
@@ -118,6 +129,7 @@ def plan_budget(
         choice = _value_choice(cheapest, cheapest.min_epochs, facts)
     candidate, epochs, worth = choice.candidate, choice.epochs, choice.worth
     seconds = {"spent": speed.spent, **seconds_of_parts(candidate, facts, speed)}
+    seconds |= {} if first is None else {"first answer": first.seconds}
     seconds |= {"training": epochs * seconds_of_epoch(candidate, facts, speed), "scoring": speed.scoring}
     reasons = [
         _describe_time(budget, seconds),
@@ -136,7 +148,10 @@ def plan_budget(
             f"Rare classes are sampled more often (sampler: sqrt), because the most frequent class has "
             f"{imbalance_ratio(facts):.0f} times as many images as the rarest."
         )
-    longer = _choose(candidates, facts, speed, 2 * budget)
+    if first is not None and probe is not None:
+        changes.append(f"models.{len(candidate.sizes)}={json.dumps(probe)}")
+        reasons.insert(1, _describe_first(first))
+    longer = _choose(candidates, facts, answered, 2 * budget)
     if longer is not None and longer.worth.value > worth.value + WORTH_TELLING:
         reasons.append(
             f"With {format_duration(2 * budget)}, the plan would be {longer.candidate.description}, "
@@ -144,7 +159,31 @@ def plan_budget(
         )
     networks = _list_networks(name, candidate, epochs, facts, speed)
     expected = (worth.score, worth.low, worth.high)
-    return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds, expected, networks)
+    first_changes = () if probe is None else first_answer_changes(probe, changes)
+    return BudgetPlan(budget, tuple(changes), tuple(reasons), seconds, expected, first_changes, networks)
+
+
+def _plan_first_only(
+    first: FirstAnswer, model: Mapping[str, Any], facts: DatasetSize, speed: MeasuredSpeed, budget: float
+) -> BudgetPlan:
+    """The first answer as the whole plan, if there is no time to train a network."""
+    changes = first_answer_changes(probe_model(model, first.size), ())
+    seconds = {"spent": speed.spent, "first answer": first.seconds}
+    reasons = (
+        f"The budget is too small to train a network: {format_duration(budget - speed.spent)} are left after reading "
+        "and checking.",
+        _describe_first(first),
+    )
+    score = FINAL_SCORE * FROZEN_SHARE[1]
+    low, high = expected_interval(score, facts.counts, facts.group_count)
+    return BudgetPlan(budget, changes, reasons, seconds, (score, low, high))
+
+
+def _describe_first(first: FirstAnswer) -> str:
+    return (
+        f"The first answer comes after about {format_duration(first.seconds)} more: a logistic regression on features "
+        f"of the frozen backbone at {first.size} px, for all folds, with submission and report."
+    )
 
 
 @dataclass(frozen=True)

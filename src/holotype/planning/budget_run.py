@@ -104,9 +104,11 @@ def plan_for_budget(
     facts |= {f"planned seconds: {name}": f"{spent:.0f}" for name, spent in plan.seconds.items()}
     planned_changes = (*changes, *plan.changes)
     full = load_recipe(source, planned_changes)
-    if not plan.networks or not all(_has_variable_length(model) for model in full.models):
-        return PlannedRun((full,), plan, facts)
-    followed = [f'models.{number}.phases.0.budget_plan="{key.digest}"' for number in range(len(full.models))]
+    first = () if not plan.first else (load_recipe(source, (*changes, *plan.first)),)
+    if not plan.networks or not _has_variable_length(full.models[0]):
+        return PlannedRun((*first, full), plan, facts)
+    trained_models = len({label.rpartition(", ")[0] for label, *_ in plan.networks})
+    followed = [f'models.{number}.phases.0.budget_plan="{key.digest}"' for number in range(trained_models)]
     decisions = decisions_key(key.digest)
     pacer = BudgetPacer(
         plan.paced_networks,
@@ -116,7 +118,8 @@ def plan_for_budget(
         steps.store.workspace(decisions),
         earlier=(steps.store.path(decisions),),
     )
-    return PlannedRun((load_recipe(source, (*planned_changes, *followed)),), plan, facts, pacer, decisions)
+    full = load_recipe(source, (*planned_changes, *followed))
+    return PlannedRun((*first, full), plan, facts, pacer, decisions)
 
 
 def decisions_key(plan: str) -> StepKey:
@@ -241,6 +244,7 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
         final_model=recipe.final_model if "final_model" in recipe.model_fields_set else None,
         groups=len(np.unique(folds.independent_groups[scored])),
         open_folds=_may_choose_folds(recipe),
+        first_answer="classifier" in ModelSpec.model_fields,
         neighbors=_neighbor_policy(recipe, rows["train"] + rows["external"]),
     )
 

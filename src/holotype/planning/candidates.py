@@ -44,7 +44,7 @@ def list_candidates(facts: DatasetSize) -> list[TrainingPlan]:
     """
     sizes, choices = list_sizes(facts), _list_networks(facts)
     candidates = []
-    if facts.pretrained and facts.reusable:
+    if facts.pretrained and facts.reusable and not facts.first_answer:
         candidates = [_make_plan(facts, sizes[:1], networks, draws=draws) for networks in choices for draws in (1, 4)]
     for size in sizes:
         candidates += [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "CACHED_COST",
     "DatasetSize",
     "MeasuredSpeed",
     "TrainingPlan",
@@ -46,6 +47,7 @@ class DatasetSize:
         final_model: How new images are predicted, if the recipe fixes it: `folds` or `refit`.
         groups: Independent groups of the training images; None if every image is one.
         open_folds: Whether the plan may leave out one group at a time.
+        first_answer: Whether a classifier on frozen features may answer first.
         neighbors: `required` by the recipe, `open` for the plan to choose, or `none`.
     """
 
@@ -65,6 +67,7 @@ class DatasetSize:
     final_model: str | None = None
     groups: int | None = None
     open_folds: bool = False
+    first_answer: bool = False
     neighbors: Literal["open", "required", "none"] = "open"
 
     @property

@@ -14,7 +14,15 @@ from scipy.special import stdtrit  # Student's t, without the slow import of sci
 
 from holotype.planning.costs import DatasetSize, TrainingPlan, count_views
 
-__all__ = ["PlanValue", "expected_interval", "expected_value", "learned_share", "steps_worth_taking"]
+__all__ = [
+    "FINAL_SCORE",
+    "FROZEN_SHARE",
+    "PlanValue",
+    "expected_interval",
+    "expected_value",
+    "learned_share",
+    "steps_worth_taking",
+]
 
 CURVE_POWER = 1.5
 IMAGES_PER_STEP = 32
