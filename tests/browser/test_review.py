@@ -227,10 +227,12 @@ def test_every_view_can_be_read_by_everybody(
 ) -> None:
     seen = watch(server.address, width=width, dark=dark)
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    tallest = "Math.max(...[...document.querySelectorAll('#actions button')].map(one => one.clientHeight))"
     for tab in ("label_errors", "clusters", "uncertain"):
         seen.page.click(f"#tab-{tab}")
         at(seen, f"{tab}/0")
         assert seen.page.evaluate(overflow) <= 0
+        assert seen.page.evaluate(tallest) < 60  # the name of a button is one line
         assert seen.faults() == []
     for key, dialog in (("r", "relabel"), ("n", "write-note"), ("?", "keys")):
         seen.page.keyboard.press(key)

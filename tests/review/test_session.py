@@ -39,6 +39,15 @@ def test_a_sample_is_shown_with_what_the_networks_say_and_what_is_near(desk: Rev
         desk.item("label_errors", 20)
 
 
+def test_the_pairs_of_a_cluster_are_counted_by_kind_without_noughts(desk: ReviewSession) -> None:
+    for number in (0, 1):
+        item = desk.item("clusters", number)
+        near = sum(link[2] == "near" for link in item["links"])
+        assert (" with equal pixels" in item["words"]) is (near < len(item["links"]))
+        assert (" with similar pixels" in item["words"]) is (near > 0)
+        assert not item["words"].startswith("0 ")
+
+
 def test_a_decision_knows_the_labels_before_and_moves_on(desk: ReviewSession) -> None:
     other = desk.data.images.classes[2]
     desk.decide([ReviewRow("sample", "s00", "relabel", (), (other,), "why not")])

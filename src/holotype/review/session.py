@@ -241,8 +241,9 @@ class ReviewSession:
                     "decided": None if decided is None else decided.action,
                 }
             )
-        near = [link for link in item.links if link[2] == "near"]
-        words = f"{pluralize(len(item.links) - len(near), 'pair')} with equal pixels, {len(near):,} with similar pixels"
+        near = sum(link[2] == "near" for link in item.links)
+        counts = {"equal": len(item.links) - near, "similar": near}
+        words = ", ".join(f"{pluralize(count, 'pair')} with {what} pixels" for what, count in counts.items() if count)
         return {"images": images, "conflict": item.conflict, "links": item.links, "words": words}
 
     def _read_pixels(self, row: int) -> NDArray[Any]:
