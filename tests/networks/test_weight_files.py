@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from holotype.core.errors import RecipeError
 from holotype.networks import check_weights, find_weights
+from holotype.networks.load_backbone import fit_weights_to_backbone
 from holotype.networks.weight_files import read_checkpoint
 
 State = dict[str, Tensor]
@@ -88,7 +89,7 @@ def test_a_little_may_be_missing_and_is_named(tmp_path: Path) -> None:
     state = network.state_dict()
     del state["norm.weight"], state["norm.bias"]
     weights = load(tmp_path / "w.pth", state, "vit_tiny_patch16_224")
-    assert weights.loading == ("148 tensors loaded; 2 of 150 missing, drawn at random (norm.bias, norm.weight)")
+    assert weights.loading == ("148 tensors loaded; 2 of 150 missing, left as initialized (norm.bias, norm.weight)")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,15 @@ def test_more_than_a_little_must_not_be_missing(tmp_path: Path, lost: str) -> No
     state = {name: value for name, value in state.items() if not re.search(lost, name)}
     with pytest.raises(RecipeError, match=r"do not fit the backbone: \d+ of 150 tensors are missing"):
         load(tmp_path / "w.pth", state, "vit_tiny_patch16_224")
+
+
+@pytest.mark.parametrize("backbone", ["densenet121", "vgg11", "regnety_008", "convnext_atto", "xcit_nano_12_p8_224"])
+def test_filters_of_every_kind_keep_weights_of_timm_as_they_are(backbone: str) -> None:
+    with torch.device("meta"):
+        state = timm.create_model(backbone).state_dict()
+        expected = timm.create_model(backbone, num_classes=0, global_pool="").state_dict()
+    fitted = fit_weights_to_backbone(state, backbone, {})
+    assert (set(fitted.state), fitted.options) == (set(expected), {})
 
 
 def test_running_means_of_batch_norm_must_not_be_missing(tmp_path: Path) -> None:

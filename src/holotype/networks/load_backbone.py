@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import math
 import threading
@@ -189,7 +190,10 @@ def _build_with_filter(backbone: str, options: Mapping[str, Any]) -> tuple[nn.Mo
     conversion = next((entry for entry in filters if entry is not None), None)
 
     def convert(tensors: dict[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
-        return tensors if conversion is None else conversion(tensors, network)
+        if conversion is None:
+            return tensors
+        takes_network = len(inspect.signature(conversion).parameters) > 1
+        return conversion(tensors, network) if takes_network else conversion(tensors)
 
     return network, convert
 
@@ -255,6 +259,6 @@ def _describe(candidate: StateDict, loaded: int, required: list[str], left_out: 
         words.append(f"{len(left_out):,} left out ({join_names(left_out, MAX_NAMES)})")
     if missing:
         words.append(
-            f"{len(missing):,} of {len(required):,} missing, drawn at random ({join_names(missing, MAX_NAMES)})"
+            f"{len(missing):,} of {len(required):,} missing, left as initialized ({join_names(missing, MAX_NAMES)})"
         )
     return "; ".join(words)
