@@ -1,3 +1,8 @@
+from holotype.evaluation.baselines import Baseline as Baseline
+from holotype.evaluation.baselines import BaselinePredictions as BaselinePredictions
+from holotype.evaluation.baselines import Baselines as Baselines
+from holotype.evaluation.baselines import predict_baselines as predict_baselines
+from holotype.evaluation.baselines import score_baselines as score_baselines
 from holotype.evaluation.class_pairs import ClassPair as ClassPair
 from holotype.evaluation.class_pairs import confused_pairs as confused_pairs
 from holotype.evaluation.class_pairs import cooccurring_pairs as cooccurring_pairs
@@ -7,6 +12,9 @@ from holotype.evaluation.cross_fitting import Scores as Scores
 from holotype.evaluation.cross_fitting import cross_fit_predict as cross_fit_predict
 from holotype.evaluation.cross_fitting import fit_chain as fit_chain
 from holotype.evaluation.cross_fitting import grouped_folds as grouped_folds
+from holotype.evaluation.group_checks import Association as Association
+from holotype.evaluation.group_checks import GroupCheck as GroupCheck
+from holotype.evaluation.group_checks import check_group as check_group
 from holotype.evaluation.nested import NestedScore as NestedScore
 from holotype.evaluation.nested import add_caveats as add_caveats
 from holotype.evaluation.nested import metric_names as metric_names
