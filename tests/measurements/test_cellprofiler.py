@@ -116,6 +116,21 @@ def test_one_table_of_a_database_may_be_named(tmp_path, images):
     assert np.isnan(table.by_sample[4]).tolist() == [False, True]
 
 
+def test_numbers_and_words_of_a_database_are_told_apart_by_its_first_rows(tmp_path, images, monkeypatch):
+    monkeypatch.setattr("holotype.measurements.cellprofiler.ROWS_AT_ONCE", 10)
+    rows = [
+        (f"a{number}", "bad" if number == 12 else 0.5, 2 if number > 20 else "low", number + 0.5)
+        for number in range(40)
+    ]
+    with closing(sqlite3.connect(tmp_path / "p.db")) as database, database:
+        database.execute("CREATE TABLE profiles (id, mostly, grade, number)")
+        database.executemany("INSERT INTO profiles VALUES (?, ?, ?, ?)", rows)
+    table = read_measurements(MeasurementsSpec(table=str(tmp_path / "p.db")), images, DATA)
+    assert table.columns == ("mostly", "number")
+    assert np.flatnonzero(np.isnan(table.by_sample[:, 0])).tolist() == [12]
+    assert "profiles: 1 cell of 'mostly' hold no number and count as missing." in table.notes
+
+
 def test_reading_a_database_leaves_its_folder_as_it_was(tmp_path, tables, images):
     path = write_cellprofiler_export(tmp_path, tables, "sqlite")
     before = path.read_bytes()

@@ -62,6 +62,13 @@ def test_controls_without_a_label_normalize_the_others(tmp_path):
         prepare(path, images, normalize_by="batch", controls={"treatment": "dmso"})
 
 
+def test_controls_without_plates_normalize_all_rows_alike(tmp_path):
+    path = write(tmp_path, dose=np.where(CONTROLS, 0.0, 1.5))
+    features = prepare(path, controls={"dose": 0}).features
+    control = MEASURED[CONTROLS]
+    np.testing.assert_allclose(features, (MEASURED - control.mean(0)) / control.std(0), atol=1e-5)
+
+
 def test_labels_do_not_change_the_normalization(tmp_path):
     path = write(tmp_path)
     other = image_table([1, 1, 0, 0] * 10, [f"P{plate}" for plate in PLATES])

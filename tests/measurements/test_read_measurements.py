@@ -45,6 +45,14 @@ def test_every_form_of_a_table_reads_the_same(tmp_path, name):
     np.testing.assert_allclose(table.features_for(np.array([3, 0])), VALUES[[3, 0], :2], rtol=1e-6)
 
 
+def test_a_sheet_of_a_workbook_is_a_table(tmp_path):
+    path = written(frame(), tmp_path / "table.xlsx")
+    table = read(Path(f"{path}#table"))
+    np.testing.assert_allclose(table.by_sample, VALUES[:, :2], rtol=1e-12)
+    digests = {measurements_digest(MeasurementsSpec(table=name)) for name in (f"{path}#table", f"{path}#other")}
+    assert len(digests) == 2
+
+
 def test_large_text_is_read_in_parts_and_is_the_same(tmp_path, monkeypatch):
     rows = 700
     columns = {"id": [f"a{row % 5}" for row in range(rows)], "x": draw(rows, 1)[:, 0], "word": ['b,"\n'] * rows}

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from holotype.core.digest import digest_file, digest_table_source, digest_value
 from holotype.core.errors import DataError, join_names, pluralize
+from holotype.core.table_files import strip_sheet_name
 from holotype.data import text_table
+from holotype.data.missing import without_missing
 from holotype.measurements.aggregate import aggregate_array, aggregate_columns, number_keys
 from holotype.measurements.cellprofiler import change_logs, csv_files, is_export, open_export
 from holotype.measurements.column_names import columns_by_name, is_identifier, is_measured, left_out_table, match_column
@@ -82,7 +84,8 @@ def measurements_digest(spec: MeasurementsSpec) -> str:
         files = [path for group in csv_files(folder).values() for path in group]
         return digest_value({path.relative_to(folder).as_posix(): digest_file(path) for path in files})
     if not is_export(spec.table):
-        return digest_table_source(spec.table.partition("#")[0])
+        address, sheet = strip_sheet_name(spec.table)
+        return digest_value([sheet, digest_table_source(str(address))])
     file, _, table = spec.table.partition("#")
     return digest_value([table, digest_table_source(file), *map(digest_file, change_logs(Path(file)))])
 
@@ -225,7 +228,7 @@ def _attribute(
     if column is None:
         by_sample = images.samples.frame[f"group.{name}"]
         return by_sample.gather(pl.Series(samples).replace(-1, None))
-    values = text_table(source.frame.select(column).collect()).to_series()
+    values, _ = without_missing(text_table(source.frame.select(column).collect()).to_series())
     pairs = pl.DataFrame({"number": numbers, "value": values}).filter(pl.col("number") >= 0).drop_nulls().unique()
     if pairs["number"].is_duplicated().any():
         raise DataError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from holotype.core.errors import DataError, StoreError
-from holotype.core.table_files import PARQUET_SUFFIXES, scan_parquet, write_table_parts
+from holotype.core.table_files import PARQUET_SUFFIXES, scan_parquet, strip_sheet_name, write_table_parts
 from holotype.data import read_noted_table
 from holotype.data.delimited import parse_delimited
 from holotype.data.uris import is_remote, open_uri, suffix
@@ -44,10 +44,11 @@ def require_source(path: str, field: str) -> None:
     Raises:
         DataError: There is none; files of the same folder are suggested.
     """
-    if is_remote(path) or Path(path).exists():
+    file = Path(strip_sheet_name(path)[0])
+    if is_remote(path) or file.exists():
         return
-    near = sorted(sibling.name for sibling in Path(path).parent.glob("*")) if Path(path).parent.is_dir() else []
-    raise DataError(f"there is no table {path!r}", field=f"{field}.table", value=Path(path).name, allowed=near)
+    near = sorted(sibling.name for sibling in file.parent.glob("*")) if file.parent.is_dir() else []
+    raise DataError(f"there is no table {str(file)!r}", field=f"{field}.table", value=file.name, allowed=near)
 
 
 def open_table(path: str, is_text: Callable[[str], bool], scratch: Path, field: str) -> LazyTable:
@@ -86,7 +87,8 @@ def spill_parts(parts: Iterator[pl.DataFrame], scratch: Path) -> pl.LazyFrame:
 
 def _is_splittable(path: str) -> bool:
     """Test if a file is large delimited text, which is read in parts."""
-    if is_remote(path) or suffix(path) in {".xlsx", ".xlsm"} or Path(path).stat().st_size <= PART_BYTES:
+    file = strip_sheet_name(path)[0]
+    if is_remote(path) or suffix(file) in {".xlsx", ".xlsm"} or Path(file).stat().st_size <= PART_BYTES:
         return False
     with Path(path).open("rb") as stream:
         return not stream.read(2).startswith(UNSPLIT_STARTS)

@@ -42,8 +42,10 @@ class ColumnTypes:
         )
 
     def _convert(self, column: pl.Series) -> pl.Series:
-        if column.dtype != pl.String or self.is_text(column.name):
-            return column if column.dtype == pl.String else column.cast(pl.Float64)
+        if self.is_text(column.name):
+            return column.cast(pl.String)
+        if column.dtype != pl.String:
+            return column.cast(pl.Float64 if self.numeric.setdefault(column.name, True) else pl.String)
         filled = column.is_not_null() & ~column.is_in(list(MISSING_WORDS))
         numbers = column.cast(pl.Float64, strict=False).fill_nan(None)
         wrong = int((filled & numbers.is_null()).sum())
