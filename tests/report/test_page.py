@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from holotype.core.errors import StoreError
-from holotype.report import ExampleImage, Mistake, render_report, write_report
+from holotype.report import ExampleImage, Mistake, render_audit, render_report, write_report
 from holotype.report.formatting import format_score
 from holotype.types import AuditReport, Folds, Scorecard
 
@@ -305,3 +305,10 @@ def test_the_first_page_shows_scores_mistakes_and_next_steps_and_folds_the_rest(
     assert {"classes", "confusion"} - {first} <= set(folded)
     assert {"steps", "groups", "training", "folds", "duplicates", "run"} <= set(folded)
     assert "<details open" not in text
+
+
+def test_words_between_backticks_are_code_and_stay_escaped(make):
+    warning = "the key `review: <b>` under `data:` and a single ` stay"
+    contents = dataclasses.replace(make(classes=3), warnings=(warning,))
+    for page in (render_report(contents), render_audit(contents)):
+        assert "the key <code>review: &lt;b&gt;</code> under <code>data:</code> and a single ` stay" in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -37,6 +38,7 @@ LABEL_ERROR_BYTES, PAIR_BYTES = 1_000_000, 1_000_000
 MISTAKE_BYTES = 3_000_000
 EXAMPLE_BYTES = 1_500_000
 MAX_CONFUSIONS = 14
+CODE = re.compile(r"`([^`]+)`")
 MAX_WEAK_LABEL_ERRORS = 6  # shown of a model that is not better than chance
 
 
@@ -99,6 +101,7 @@ def _environment() -> Environment:
         "count": "{:,}".format,
         "setting": format_setting,
     }
+    environment.filters["code_spans"] = _mark_code
     environment.filters["signed"] = formatting.format_difference
     return environment
 
@@ -224,6 +227,14 @@ def _picture_values(contents: ReportData) -> dict[str, Any]:
 def _finalize(value: Any) -> Any:
     """Escape control characters of strings; Markup (finished drawings) passes unchanged."""
     return formatting.escape_control(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _mark_code(text: str) -> Markup:
+    """Sentence whose words between backticks become code."""
+    parts = CODE.split(formatting.escape_control(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
 
 
 def _policy_digest(script: str) -> str:
