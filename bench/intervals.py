@@ -7,7 +7,7 @@ more often on rare classes. Samples are independent, come in sets of exact dupli
 effect. The target of a 95 % interval is the average score over many such test sets. Compared are the interval of a
 run, the percentile bootstrap of rows (scikit-learn's `f1_score` on resampled rows), the same over independent groups,
 and BCa (Efron 1987, the default of `scipy.stats.bootstrap`). `--record` writes docs/intervals.json, from which
-`python docs/draw_intervals.py` draws the figure and the table of docs/honest-scores.md.
+`make docs` makes the figure and the table of docs/honest-scores.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 From `python bench/parts.py --record` (docs/systems/measured.json): on the page of a system, the cell of each switch
 gets the change of the score on each data set, and the last section gets a figure and a table of all experiments with
 the system's parts. From `python bench/budget.py --record` (docs/budgets.json): the figure and the table of
-docs/plan.md.
+docs/plan.md. From `python bench/intervals.py --record` (docs/intervals.json): those of docs/honest-scores.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from draw_intervals import draw_intervals, interval_table
 from draw_measured import draw_budgets, draw_parts
 
 DOCS = Path(__file__).resolve().parent
@@ -126,8 +127,9 @@ def budget_table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    measured, budgets = (
-        json.loads((DOCS / file).read_text(encoding="utf-8")) for file in ("systems/measured.json", "budgets.json")
+    measured, budgets, intervals = (
+        json.loads((DOCS / file).read_text(encoding="utf-8"))
+        for file in ("systems/measured.json", "budgets.json", "intervals.json")
     )
     for page in sorted((DOCS / "systems").glob("*.md")):
         if page.stem != "README":
@@ -137,6 +139,8 @@ if __name__ == "__main__":
     for page, name, body in (
         (DOCS / "systems" / "README.md", "parts", parts_table(measured)),
         (DOCS / "plan.md", "budgets", budget_table(budgets)),
+        (DOCS / "honest-scores.md", "intervals", interval_table(intervals)),
     ):
         page.write_text(replace_between(page.read_text(encoding="utf-8"), name, body), encoding="utf-8")
     (DOCS / "images" / "budgets.svg").write_text(draw_budgets(budgets), encoding="utf-8")
+    (DOCS / "images" / "intervals.svg").write_text(draw_intervals(intervals), encoding="utf-8")
