@@ -20,9 +20,8 @@ from holotype.evaluation.metrics import (
     rank_scores,
     resample_groups,
 )
-from holotype.types import CLASS_RANK, AnyLabels, Integers, LabelMatrix, Ranks, TopKScores
+from holotype.types import CLASS_RANK, AnyLabels, Doubles, Integers, LabelMatrix, Ranks, TopKScores
 
-Doubles = NDArray[np.float64]
 CURVE_POINTS = 50
 EPSILON = 1e-30
 

@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.core.seeds import derive_seed, keyed_uniforms
-from holotype.types import Integers
-
-Doubles = NDArray[np.float64]
+from holotype.types import Doubles, Integers
 
 
 @dataclass(frozen=True)

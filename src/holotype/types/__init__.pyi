@@ -16,6 +16,8 @@ from holotype.types.images import LABEL_COOCCURRENCE as LABEL_COOCCURRENCE
 from holotype.types.images import TRAIN_TEST_FEATURES as TRAIN_TEST_FEATURES
 from holotype.types.images import TRAIN_TEST_SIMILARITY as TRAIN_TEST_SIMILARITY
 from holotype.types.images import AuditReport as AuditReport
+from holotype.types.images import Booleans as Booleans
+from holotype.types.images import Doubles as Doubles
 from holotype.types.images import Floats as Floats
 from holotype.types.images import Folds as Folds
 from holotype.types.images import ImageStatistics as ImageStatistics

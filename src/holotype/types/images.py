@@ -18,6 +18,8 @@ from holotype.types.topk_scores import MANY_CLASSES, AnyLabels
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 Kind = Literal["multiclass", "multilabel"]
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holotype.core.errors import DataError
 from holotype.evaluation.metrics.counts import CLASS_SCORES, COUNT_METRICS, Counts, nanmean
-from holotype.types import Kind
-
-Doubles = NDArray[np.float64]
+from holotype.types import Doubles, Kind
 
 
 @COUNT_METRICS.register

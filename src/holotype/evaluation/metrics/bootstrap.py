@@ -30,7 +30,7 @@ from holotype.evaluation.metrics.resamples import GroupResamples, class_groups, 
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
 from holotype.evaluation.metrics.scores import METRICS, RANKING_METRICS
-from holotype.types import LabelMatrix, Metric, same_labels, to_dense
+from holotype.types import Doubles, LabelMatrix, Metric, same_labels, to_dense
 
 __all__ = [
     "MAX_MAP_CELLS",
@@ -56,8 +56,6 @@ FUNCTION_WORK = 100_000_000
 SAMPLE_METRIC_WORK = 40_000_000
 MAX_MAP_CELLS = 20_000_000
 """Samples times classes above which resampling the average precision takes minutes."""
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from scipy.special import log_expit, logsumexp
 
 from holotype.core.errors import DataError
 from holotype.core.registry import Registry
-from holotype.types import AnyLabels, AnyScores, Integers, Kind, LabelMatrix, TopKScores
+from holotype.types import AnyLabels, AnyScores, Doubles, Integers, Kind, LabelMatrix, TopKScores
 
 RESAMPLES_PER_CHUNK = 250
 MAX_SUMS_PER_CHUNK = 8_000_000  # 64 MB
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

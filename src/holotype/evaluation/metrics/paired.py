@@ -6,18 +6,16 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit  # Student's t, without the slow import of scipy.stats
 
 from holotype.core.errors import DataError
 from holotype.evaluation.metrics.counts import count_groups, f1_of_classes
 from holotype.evaluation.metrics.resamples import GroupResamples, class_groups
 from holotype.evaluation.metrics.scored import ScoredSamples
-from holotype.types import same_labels
+from holotype.types import Doubles, same_labels
 
 MIN_GROUPS = 3
 TAIL = 0.025
-Doubles = NDArray[np.float64]
 
 
 def adjust_p_values(p_values: Sequence[float]) -> Doubles:

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from holotype.types import AnyLabels, AnyScores, Kind, LabelMatrix, TopKScores
+from holotype.types import AnyLabels, AnyScores, Booleans, Doubles, Kind, LabelMatrix, TopKScores
 
-Doubles = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 BINS = 15
 TOP = 5
 

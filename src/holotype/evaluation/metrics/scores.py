@@ -19,12 +19,10 @@ from holotype.evaluation.metrics.counts import (
     nanmean,
     sample_losses,
 )
-from holotype.types import AnyLabels, AnyScores, Floats, Kind, LabelMatrix
+from holotype.types import AnyLabels, AnyScores, Booleans, Floats, Kind, LabelMatrix
 
 METRICS = Registry("metric")
 """Functions `(truth, decided, logits, kind) -> float`, higher is better."""
-
-Booleans = NDArray[np.bool_]
 
 
 @METRICS.register

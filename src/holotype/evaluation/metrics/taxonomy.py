@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from holotype.types import AnyLabels, LabelMatrix
+from holotype.types import AnyLabels, Booleans, Doubles, LabelMatrix
 
-Booleans = NDArray[np.bool_]
-Doubles = NDArray[np.float64]
 Numbers = NDArray[np.integer]
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from holotype.evaluation.metrics import rank_labels, rank_scores
-from holotype.types import CLASS_RANK, BackOff, Integers, Ranks
+from holotype.types import CLASS_RANK, BackOff, Booleans, Doubles, Integers, Ranks
 
-Doubles = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 NEVER = np.inf
 
 

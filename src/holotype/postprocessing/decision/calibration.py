@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax
 
 from holotype.evaluation.metrics import log_loss, probabilities
@@ -15,7 +14,9 @@ from holotype.types import (
     NO_RANKS,
     AnyLabels,
     AnyScores,
+    Booleans,
     Calibration,
+    Doubles,
     Floats,
     Integers,
     Kind,
@@ -27,8 +28,6 @@ from holotype.types import (
     to_dense,
 )
 
-Doubles = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 EPSILON = 1e-6
 MIN_POSITIVES = 10  # a class with fewer is not calibrated
 PRIOR_STRENGTH = 1.0

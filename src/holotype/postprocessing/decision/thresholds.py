@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from holotype.core.seeds import keyed_generator
-from holotype.types import Integers
+from holotype.types import Doubles, Integers
 
-Doubles = NDArray[np.float64]
 MICRO_ROUNDS = 50
 EPSILON = 1e-12
 THRESHOLD_GRID = np.linspace(0.005, 0.995, 199)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
 from holotype.evaluation.metrics.counts import nanmean
-from holotype.types import Floats, Integers, Kind
-
-Doubles = NDArray[np.float64]
+from holotype.types import Doubles, Floats, Integers, Kind
 
 
 def fill_missing_classes(

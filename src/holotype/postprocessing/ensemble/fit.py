@@ -20,6 +20,7 @@ from holotype.recipe.sections import EnsembleSpec, GreedySpec, MeanSpec, StackSp
 from holotype.types import (
     AnyLabels,
     AnyScores,
+    Booleans,
     Ensemble,
     Floats,
     Integers,
@@ -33,7 +34,6 @@ from holotype.types import (
 )
 
 Scores = OofPredictions | TestPredictions
-Booleans = NDArray[np.bool_]
 MIN_DOMAIN_SAMPLES = 50
 EPSILON = 1e-7
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from holotype.core.digest import digest_array, digest_value
 from holotype.core.seeds import keyed_generator
 from holotype.recipe.sections import StackSpec
-from holotype.types import Floats, Integers
+from holotype.types import Doubles, Floats, Integers
 
 if TYPE_CHECKING:
     import lightgbm
@@ -49,7 +49,6 @@ LIGHTGBM_OPTIONS: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-Doubles = NDArray[np.float64]
 Model = dict[str, Any]
 
 

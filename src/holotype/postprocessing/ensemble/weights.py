@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.evaluation.metrics import log_loss, probabilities
-from holotype.types import AnyLabels, AnyScores, Floats, Kind
+from holotype.types import AnyLabels, AnyScores, Booleans, Floats, Kind
 
-Booleans = NDArray[np.bool_]
 EPSILON = 1e-7
 
 
