@@ -51,12 +51,13 @@ class TrialSet:
 
 def find_sets(place: Path) -> dict[str, TrialSet]:
     """The real sets that are here, and the drawn ones, which are drawn into a folder once."""
-    real = _real()
+    real = find_real_sets()
     dated = {"dated": _dated(real["mitocheck"], place / "dated")} if "mitocheck" in real else {}
     return {**real, **dated, **_drawn(place)}
 
 
-def _real() -> dict[str, TrialSet]:
+def find_real_sets() -> dict[str, TrialSet]:
+    """The real sets that are here."""
     found = {name: folder for name in ("leaf", "jurkat", "mitocheck", "bccd") if (folder := real_data(name))}
     known = {}
     for name, folder in found.items():

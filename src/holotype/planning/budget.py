@@ -42,8 +42,8 @@ class BudgetPlan:
         changes: Overrides of the recipe, in the syntax of `--set`.
         reasons: Sentences that explain the plan.
         seconds: Planned seconds by part: `spent`, `caching`, `preparing`, `training`, `predicting`, `scoring`.
-        first: Overrides of the recipe for a first, quick answer; empty without one.
         expected: Expected macro F1, and the ends of its 95 % interval.
+        first: Overrides of the recipe for a first, quick answer; empty without one.
         networks: Fields of a `PacedNetwork` each, in the order of their training; empty if their length is fixed.
     """
 
@@ -150,7 +150,7 @@ def plan_budget(
         )
     if first is not None and probe is not None:
         changes.append(f"models.{len(candidate.sizes)}={json.dumps(probe)}")
-        reasons.insert(1, _describe_first(first))
+        reasons.insert(2, _describe_first(first))
     longer = _choose(candidates, facts, answered, 2 * budget)
     if longer is not None and longer.worth.value > worth.value + WORTH_TELLING:
         reasons.append(
