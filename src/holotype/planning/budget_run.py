@@ -34,7 +34,7 @@ from holotype.training import plan_fit
 if TYPE_CHECKING:
     from holotype.training import Throughput
 
-__all__ = ["PlannedRun", "decisions_key", "plan_for_budget", "replay_decisions"]
+__all__ = ["PlannedRun", "decisions_key", "make_plan", "plan_for_budget", "replay_decisions"]
 
 PROBE_SHARE = 0.02  # share of the budget for the speed measurement at each image size
 MAX_PROBE_SECONDS = 4.0
@@ -192,7 +192,7 @@ def _plan_reads(
     return Reads(settings, {name: ready.digests[name] for name in read})
 
 
-@step("plan", 6, _plan_reads)
+@step("plan", 7, _plan_reads)
 def make_plan(
     output: StepOutput,
     recipe: Recipe,
