@@ -11,7 +11,7 @@ import timm
 import torch
 
 from holotype.core.errors import RecipeError
-from holotype.networks import Network, build_network, check_backbone, find_weights
+from holotype.networks import BACKBONES, Network, build_network, check_backbone, find_weights
 from holotype.recipe.sections import HeadSpec, InputSpec, ModelSpec, PhaseSpec
 
 SMALL = ["test_efficientnet", "test_resnet", "test_vit"]
@@ -129,6 +129,28 @@ def test_the_stem_of_loaded_weights_is_adapted_to_the_channels(tmp_path):
     stem, before = network.backbone.state_dict()["conv_stem.weight"], trained["conv_stem.weight"]
     assert stem.shape[1] == 5
     torch.testing.assert_close(stem.sum(dim=1), before.sum(dim=1))
+
+
+class Tiny(torch.nn.Module):
+    """A backbone of a plugin, which does not say which of its layers reads the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.num_features, self.layer = 4, torch.nn.Conv2d(channels, 4, 3)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.layer(pixels)
+
+
+def test_a_backbone_of_a_plugin_loads_weights_of_its_own_channels(tmp_path, monkeypatch):
+    monkeypatch.setitem(BACKBONES._functions, "tiny", Tiny)
+    trained = Tiny(3).state_dict()
+    path = written(tmp_path / "w.safetensors", trained)
+    network, found = build_network(model("tiny", path), 4, 3, seed=1)
+    assert torch.equal(network.backbone.layer.weight, trained["layer.weight"])
+    assert found.loading == "2 tensors loaded"
+    with pytest.raises(RecipeError, match=r"with 5 channels: 'layer\.weight' has the shape \(4, 3, 3, 3\) in the file"):
+        build_network(model("tiny", path), 4, 5, seed=1)
 
 
 def test_weights_that_do_not_fit_are_refused_with_the_first_tensor(tmp_path):

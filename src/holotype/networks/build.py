@@ -175,4 +175,13 @@ def _load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], channels: i
     """Load weights by name and adapt the first layers; tensors that the weights lack stay as they were drawn."""
     stems = {f"{name}.weight" for name in stem_names(backbone)}
     adapted = {name: adapt_stem(value, channels) if name in stems else value for name, value in state.items()}
-    backbone.load_state_dict({**backbone.state_dict(), **adapted})
+    expected = backbone.state_dict()
+    wrong = [name for name, value in adapted.items() if value.shape != expected[name].shape]
+    if wrong:
+        shapes = f"{tuple(adapted[wrong[0]].shape)} in the file, {tuple(expected[wrong[0]].shape)} in the network"
+        raise RecipeError(
+            f"the weights do not fit the backbone with {channels} channels: {wrong[0]!r} has the shape {shapes}",
+            field="models.weights",
+            remedy="select as many channels as the weights have with `input.channels`, or write `weights: none`",
+        )
+    backbone.load_state_dict({**expected, **adapted})

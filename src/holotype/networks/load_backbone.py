@@ -19,12 +19,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from holotype.core.errors import RecipeError, join_names, pluralize
+from holotype.networks.backbones import BACKBONES
 from holotype.networks.stems import stem_names
 from holotype.networks.weight_files import StateDict, state_dicts
 
 __all__ = ["FittedWeights", "fit_weights_to_backbone", "stated_origin"]
 
 MAX_MISSING = 0.05  # share of tensors; only vectors may be missing, such as the scale of a final normalization
+COLORS = 3  # channels of nearly all pretraining
 MAX_NAMES = 4  # listed in a description
 
 Filter = Callable[..., Mapping[str, Tensor]]
@@ -180,13 +182,12 @@ def _tensors(value: Any) -> Iterable[Tensor]:
 
 def _build_with_filter(backbone: str, options: Mapping[str, Any]) -> tuple[nn.Module, Filter]:
     """Build a backbone on the meta device, and find the filter that timm would load its weights with."""
-    is_from_timm = getattr(timm.models.model_entrypoint(backbone.partition(".")[0]), "__module__", "").startswith(
-        "timm."
-    )
     with torch.device("meta"), _captured_filter() as filters:
-        network = timm.create_model(
-            backbone, pretrained=is_from_timm, num_classes=0, global_pool="", **options
-        )  # with `pretrained`, timm asks for its loader, which is replaced here; another library might download
+        if backbone in BACKBONES:
+            network: nn.Module = BACKBONES[backbone](COLORS, **options)
+        else:  # with `pretrained`, timm asks for its loader, which is replaced here; another library might download
+            is_from_timm = timm.models.model_entrypoint(backbone.partition(".")[0]).__module__.startswith("timm.")
+            network = timm.create_model(backbone, pretrained=is_from_timm, num_classes=0, global_pool="", **options)
     conversion = next((entry for entry in filters if entry is not None), None)
 
     def convert(tensors: dict[str, Tensor], network: nn.Module) -> Mapping[str, Tensor]:
