@@ -1,6 +1,7 @@
 """Write the list of timm's networks, by which recipes are checked without importing timm.
 
-One line per group, names separated by blanks; `name=` stands for a hub repository `timm/name`.
+One line per group, names separated by blanks; `name=` stands for a hub repository `timm/name`. Origins
+are groups of a license, a citation, and the names of weights that have them.
 
     python docs/write_backbones.py
 """
@@ -22,6 +23,11 @@ if __name__ == "__main__":
         "pretrained": backbones.pretrained,
         "hub_files": hub_files,
     }
-    content = {"version": backbones.version} | {name: " ".join(entries) for name, entries in groups.items()}
+    content: dict[str, object] = {"version": backbones.version}
+    content |= {name: " ".join(entries) for name, entries in groups.items()}
+    names_by_origin: dict[tuple[str, str], list[str]] = {}
+    for name, origin in backbones.origins.items():
+        names_by_origin.setdefault(origin, []).append(name)
+    content["origins"] = ["\t".join([*origin, " ".join(names)]) for origin, names in sorted(names_by_origin.items())]
     LIST_FILE.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
     print(f"{LIST_FILE} written")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.core.plugins import load_inherited_plugins
@@ -20,7 +21,16 @@ from holotype.core.registry import Registry
 from holotype.core.runtime import version_of
 from holotype.networks.model_folders import is_model_folder, open_model_folder
 
-__all__ = ["BACKBONES", "LIST_FILE", "BackboneList", "architecture_of", "check_backbone", "hub_file", "list_of_timm"]
+__all__ = [
+    "BACKBONES",
+    "LIST_FILE",
+    "BackboneList",
+    "architecture_of",
+    "check_backbone",
+    "hub_file",
+    "list_of_timm",
+    "weights_origin",
+]
 
 BACKBONES = Registry("backbone")
 """Functions `(channels: int) -> torch.nn.Module` of plugins. The module maps pixels (n, channels, H, W) to features
@@ -39,6 +49,8 @@ class BackboneList:
         pretrained: Names with the tag of their weights.
         hub_files: Name to `owner/repository` of its weights on the hub, followed by `/file` where the file has an
             unusual name.
+        origins: Name to license and citation of its weights, each empty where timm states none; names without either
+            are missing.
     """
 
     version: str
@@ -46,6 +58,7 @@ class BackboneList:
     deprecated: tuple[str, ...]
     pretrained: tuple[str, ...]
     hub_files: Mapping[str, str]
+    origins: Mapping[str, tuple[str, str]]
 
 
 def architecture_of(backbone: str, field: str = "models.backbone") -> str:
@@ -97,19 +110,30 @@ def hub_file(name: str) -> tuple[str, str] | None:
     return f"{owner}/{repository}", file[0] if file else DEFAULT_WEIGHTS_FILE
 
 
+def weights_origin(name: str) -> tuple[str | None, str | None]:
+    """License and citation of timm's weights of a (tagged) name, as timm states them; None where it does not."""
+    license_text, citation = _backbones().origins.get(name, ("", ""))
+    return license_text or None, citation or None
+
+
 def list_of_timm() -> BackboneList:
     """List the networks of the installed timm; slow, because it imports timm."""
     import timm
     from timm.models import _registry
 
     listed = timm.list_models()
-    hub_files = {}
+    hub_files, origins = {}, {}
     for name in sorted({*listed, *_registry._model_pretrained_cfgs}):
         config = timm.get_pretrained_cfg(name, allow_unregistered=True)
         if config is not None and config.hf_hub_id:
             hub_files[name] = "/".join(filter(None, (config.hf_hub_id, config.hf_hub_filename)))
-    deprecated = sorted({*_registry._model_entrypoints} - {*listed})
-    return BackboneList(timm.__version__, tuple(listed), tuple(deprecated), tuple(timm.list_pretrained()), hub_files)
+        if config is not None and config.has_weights:
+            papers = config.paper_ids or config.origin_url or ""
+            citation = papers if isinstance(papers, str) else ", ".join(papers)
+            origins[name] = ("" if config.license in {None, "unknown"} else config.license, citation)
+    origins = {name: origin for name, origin in origins.items() if any(origin)}
+    deprecated, pretrained = sorted({*_registry._model_entrypoints} - {*listed}), timm.list_pretrained()
+    return BackboneList(timm.__version__, tuple(listed), tuple(deprecated), tuple(pretrained), hub_files, origins)
 
 
 def _backbones() -> BackboneList:
@@ -119,11 +143,13 @@ def _backbones() -> BackboneList:
 
 @cache
 def _stored_list() -> BackboneList:
-    content: dict[str, str] = json.loads(LIST_FILE.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(LIST_FILE.read_text(encoding="utf-8"))
     names, deprecated, pretrained = (tuple(content[key].split()) for key in ("names", "deprecated", "pretrained"))
     pairs = (entry.partition("=") for entry in content["hub_files"].split())
     hub_files = {name: file or f"timm/{name}" for name, _, file in pairs}
-    return BackboneList(content["version"], names, deprecated, pretrained, hub_files)
+    groups = (entry.split("\t") for entry in content["origins"])
+    origins = {name: (license_text, citation) for license_text, citation, listed in groups for name in listed.split()}
+    return BackboneList(content["version"], names, deprecated, pretrained, hub_files, origins)
 
 
 _timm_lists: dict[int, BackboneList] = {}

@@ -23,7 +23,7 @@ from holotype.networks.backbones import BACKBONES
 from holotype.networks.stems import stem_names
 from holotype.networks.weight_files import StateDict, state_dicts
 
-__all__ = ["FittedWeights", "fit_weights_to_backbone", "stated_origin"]
+__all__ = ["FittedWeights", "fit_weights_to_backbone"]
 
 MAX_MISSING = 0.05  # share of tensors; only vectors may be missing, such as the scale of a final normalization
 COLORS = 3  # channels of nearly all pretraining
@@ -82,16 +82,6 @@ def fit_weights_to_backbone(checkpoint: Any, backbone: str, options: Mapping[str
     _require_no_lost_bias(best, used, left_out, backbone)
     description = _describe(best, len(loaded), target.required, left_out, sorted(set(target.required) - set(loaded)))
     return FittedWeights(loaded, dict(options), description)
-
-
-def stated_origin(backbone: str) -> tuple[str | None, str | None]:
-    """License and citation of timm's own weights of a backbone, as timm states them; None where it does not."""
-    config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
-    if config is None:
-        return None, None
-    papers = config.paper_ids or config.origin_url
-    citation = ", ".join(papers) if isinstance(papers, tuple | list) else papers
-    return None if config.license == "unknown" else config.license, citation or None
 
 
 class _Target:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holotype.core.digest import digest_file, digest_value
 from holotype.core.errors import HolotypeError, RecipeError
-from holotype.networks.backbones import architecture_of, hub_file
+from holotype.networks.backbones import architecture_of, hub_file, weights_origin
 from holotype.networks.card import CARD, backbone_options, read_card
 from holotype.networks.model_folders import HUB, LOCAL, ModelFolder, hub_snapshot, is_model_folder, open_model_folder
 from holotype.networks.weight_files import check_weights_file, read_checkpoint, unreadable_error
@@ -101,14 +101,10 @@ def find_weights(backbone: str, weights: str, fold: int | None = None) -> Pretra
         return pretrained
     if source.kind == "lite":
         return replace(pretrained, state=_read_lite(source.path, backbone))
-    from holotype.networks.load_backbone import fit_weights_to_backbone, stated_origin
+    from holotype.networks.load_backbone import fit_weights_to_backbone
 
     fitted = fit_weights_to_backbone(read_checkpoint(source.path), backbone, source.options)
-    pretrained = replace(pretrained, state=fitted.state, options=fitted.options, loading=fitted.description)
-    if source.kind != "imagenet":
-        return pretrained
-    license_text, citation = stated_origin(backbone)
-    return replace(pretrained, license=source.license or license_text, citation=source.citation or citation)
+    return replace(pretrained, state=fitted.state, options=fitted.options, loading=fitted.description)
 
 
 def check_weights(backbone: str, weights: str) -> None:
@@ -287,7 +283,9 @@ def _hub_cache_source(backbone: str) -> WeightsSource | None:
     snapshot = None if stored is None else hub_snapshot(stored[0])
     if stored is None or snapshot is None or not (snapshot / stored[1]).is_file():
         return None
-    return WeightsSource("imagenet", f"ImageNet, timm's {stored[0]}", snapshot / stored[1])
+    license_text, citation = weights_origin(backbone)
+    description = f"ImageNet, timm's {stored[0]}"
+    return WeightsSource("imagenet", description, snapshot / stored[1], license=license_text, citation=citation)
 
 
 def _file_source(file: Path) -> WeightsSource:

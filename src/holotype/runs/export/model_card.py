@@ -121,7 +121,8 @@ def _weight_license(card: Mapping[str, Any]) -> str:
         config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
         license_text = (config.license if config else None) or "not stated by timm"
         return f"{license_text}, as timm states it of {backbone}; the images of ImageNet are for research"
-    return "unknown: ask whoever made the initial weights"
+    stated = card.get("weights_license")
+    return f"{stated}, as stated with the weights" if stated else "unknown: ask whoever made the initial weights"
 
 
 def _wheel_license(name: str) -> str:
