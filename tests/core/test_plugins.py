@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,35 @@ def test_a_registry_knows_which_parts_are_of_plugins() -> None:
     registry.register(name="x-y")(lambda: None)
     assert list(registry) == ["x_y"]
     assert registry.plugin_of("x-y") == __name__.partition(".")[0]
+
+
+SPAWN = """\
+import multiprocessing
+import sys
+from pathlib import Path
+
+from holotype.core.plugins import load_plugin
+from holotype.core.registry import plugin_identity
+from holotype.losses import LOSSES
+
+
+def print_identity(name):
+    print(callable(LOSSES[name]) and plugin_identity(name))
+
+
+if __name__ == "__main__":
+    print(load_plugin("plugin_a", Path.cwd()).digest, flush=True)
+    child = multiprocessing.get_context("spawn").Process(target=print_identity, args=("shifted_bce",))
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+
+
+def test_a_process_that_is_spawned_finds_the_parts_of_its_parent(tmp_path: Path) -> None:
+    write(tmp_path, "plugin_a.py", SHIFTED)
+    write(tmp_path / "scripts", "spawn.py", SPAWN)
+    call = [sys.executable, "scripts/spawn.py"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100)
+    parent, child = done.stdout.split()
+    assert parent == child == source_digest(tmp_path / "plugin_a.py")

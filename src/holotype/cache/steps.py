@@ -17,6 +17,7 @@ from holotype.cache.codec import read_value, write_value
 from holotype.cache.store import FACTS, StepKey, Store
 from holotype.core.errors import HolotypeError
 from holotype.core.progress import Progress
+from holotype.core.registry import plugin_identities
 
 __all__ = ["DryRun", "Reads", "RunLog", "Step", "StepOutput", "StepResult", "Steps", "UnknownUntilRunError", "step"]
 
@@ -152,9 +153,10 @@ class Step(Generic[*Arguments]):
     execute: Callable[[StepOutput, Unpack[Arguments]], object]
 
     def key(self, *args: *Arguments) -> StepKey:
-        """Cache key of the step with these arguments."""
+        """Cache key of the step with these arguments; the code of plugin parts that its settings name belongs to it."""
         reads = self.reads(*args)
-        return StepKey(f"{self.name} {reads.label}".rstrip(), self.version, reads.settings, reads.digests)
+        code = {f"code of {name}": digest for name, digest in plugin_identities(reads.settings).items()}
+        return StepKey(f"{self.name} {reads.label}".rstrip(), self.version, reads.settings, reads.digests | code)
 
     def __call__(self, steps: Steps, *args: *Arguments) -> StepResult:
         """Take the result from the cache, or execute the step."""
