@@ -183,6 +183,21 @@ def test_a_registry_knows_which_parts_are_of_plugins() -> None:
     assert registry.plugin_of("x-y") == __name__.partition(".")[0]
 
 
+def test_an_error_of_a_plugin_at_work_is_not_a_bug_of_holotype(tmp_path: Path) -> None:
+    from holotype.cli.execute import _format_internal_error
+    from holotype.losses import LOSSES
+
+    write(tmp_path, "plugin_a.py", SHIFTED)
+    load_plugin("plugin_a", tmp_path)
+    with pytest.raises(AttributeError) as caught:
+        LOSSES["shifted_bce"](1, None)
+    message = "the plugin 'plugin_a' failed: AttributeError: 'int' object has no attribute 'sum' ("
+    text = _format_internal_error(caught.value)
+    assert text.startswith(message)
+    assert "plugin_a.py, line 5)" in text
+    assert "internal error" in _format_internal_error(ValueError("elsewhere"))
+
+
 SPAWN = """\
 import multiprocessing
 import sys

@@ -13,7 +13,7 @@ import typer
 
 from holotype.cli.output import CommandResult, OutputOptions, parse_output_options, print_error, print_result
 from holotype.core.errors import HolotypeError, first_line, truncate
-from holotype.core.plugins import announced_plugins
+from holotype.core.plugins import announced_plugins, describe_plugin_error
 
 INTERRUPTED_STATUS = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
 _OUT_OF_MEMORY_PATTERN = re.compile(
@@ -94,6 +94,9 @@ def _format_internal_error(error: BaseException) -> str:
         isinstance(error, RuntimeError) and _OUT_OF_MEMORY_PATTERN.search(str(error))
     ):
         return OUT_OF_MEMORY_MESSAGE
+    plugin_error = describe_plugin_error(error)
+    if plugin_error is not None:
+        return f"{plugin_error}; `--debug` shows the traceback."
     named = [type(error).__name__, first_line(error)]
     words = named[0] if named[0] == named[1] else ": ".join(named)
     return f"internal error: {words}; this is a bug in Holotype: please report it with the output of `--debug`."

@@ -209,14 +209,26 @@ def _forget_plugin(package: str) -> None:
         del sys.modules[name]
 
 
-def _describe_failure(error: BaseException, source: Path) -> str:
-    """Error with the file and line of the plugin that raised it."""
-    folder = source.parent if source.is_file() else source
-    lines = [
+def describe_plugin_error(error: BaseException) -> str | None:
+    """Error of a plugin's code while it worked, with file and line; None if no plugin was at work."""
+    for plugin in _loaded.values():
+        if _plugin_lines(error, plugin.source):
+            return f"the plugin {plugin.module!r} failed: {_describe_failure(error, plugin.source)}"
+    return None
+
+
+def _plugin_lines(error: BaseException, source: Path) -> list[tuple[Path, int | None]]:
+    """Files and lines of a plugin that an error passed, the innermost last."""
+    return [
         (Path(frame.filename), frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == source or (source.is_dir() and folder in Path(frame.filename).parents)
+        if Path(frame.filename) == source or source in Path(frame.filename).parents
     ]
+
+
+def _describe_failure(error: BaseException, source: Path) -> str:
+    """Error with the file and line of the plugin that raised it."""
+    lines = _plugin_lines(error, source)
     if isinstance(error, SyntaxError) and error.filename:
         lines = [(Path(error.filename), error.lineno)]
     where = f" ({lines[-1][0]}, line {lines[-1][1]})" if lines else ""
