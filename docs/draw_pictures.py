@@ -3,7 +3,7 @@
     cells.png                  the eight simulated patterns, in false colors
     schedules.svg, folds.svg   learning-rate schedules, and the folds of the tutorial's run
     pipeline.svg, architecture.svg    the steps of the pipeline, and the packages as layers
-    hero.png, report.png, serve.png    screenshots of the tutorial's run, if Chromium is installed
+    hero.png, report.png, serve.png, review.png    screenshots of the tutorial's run, if Chromium is installed
 
 The tutorial is run in a temporary folder (some minutes) unless `--run FOLDER` names a folder in which it was run
 before.
@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 from drawing import BLUE, INK, LINE, ORANGE, PANEL, PAPER, SOFT, save_small, svg, words
-from photographs import chromium, draw_hero, pattern_picture, photograph, photograph_served
+from photographs import chromium, draw_hero, pattern_picture, photograph, photograph_reviewed, photograph_served
 from PIL import Image, ImageDraw, ImageFont
 
 import holotype
@@ -211,11 +211,12 @@ def main() -> None:
         for name, text in drawings.items():
             (IMAGES / f"{name}.svg").write_text(text, encoding="utf-8")
         if chromium() is None:
-            print("Chromium is not installed: hero.png, report.png and serve.png are not redrawn")
+            print("Chromium is not installed: hero.png, report.png, serve.png and review.png are not redrawn")
         else:
             draw_hero(folder / "cells", run, IMAGES / "hero.png")
             photograph((run / "report.html").resolve().as_uri(), IMAGES / "report.png", 1120, 900, 1.5)
             photograph_served(folder / "cells", run, IMAGES / "serve.png")
+            photograph_reviewed(run, IMAGES / "review.png")
     for path in sorted(IMAGES.iterdir()):
         print(f"{path.stat().st_size:>8,}  docs/images/{path.name}")
 

@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from holotype.simulate.cells import CHANNELS, CLASSES
 from holotype.simulate.microscopy import draw_cell_field, plate_optics
 
 HERE = Path(__file__).parent
+PATIENCE = 300_000  # milliseconds; a busy machine serves slowly
 
 
 def pattern_picture(name: str, side: int = 208) -> Image.Image:
@@ -93,7 +95,13 @@ def score_submission(folder: Path, run: Path) -> tuple[float, list[dict[str, Any
 
 
 def photograph(
-    address: str, path: Path, width: int, height: int | None, scale: float, files: Sequence[Path] = ()
+    address: str,
+    path: Path,
+    width: int,
+    height: int | None,
+    scale: float,
+    files: Sequence[Path] = (),
+    keys: Sequence[str] = (),
 ) -> None:
     """Take a screenshot of a page in Chromium.
 
@@ -103,6 +111,7 @@ def photograph(
         height: Height of the window; the full page if none.
         scale: Device pixels per CSS pixel.
         files: Files that are put into the first file field of the page before.
+        keys: Keys that are pressed before.
     """
     from playwright.sync_api import sync_playwright
 
@@ -111,12 +120,17 @@ def photograph(
         page = browser.new_context(
             viewport={"width": width, "height": height or 400}, device_scale_factor=scale
         ).new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(address)
         if files:
             page.wait_for_selector("#ask:not([hidden])")
             page.set_input_files("input[type=file]", [str(file) for file in files])
             page.wait_for_selector("#save:not([hidden])")
             page.wait_for_load_state("networkidle")
+        for key in keys:
+            page.wait_for_load_state("networkidle")
+            page.keyboard.press(key)
+        page.wait_for_load_state("networkidle")
         shot = page.screenshot(full_page=height is None)
         browser.close()
     save_small(Image.open(io.BytesIO(shot)), path)
@@ -169,11 +183,38 @@ def photograph_served(folder: Path, run: Path, path: Path) -> None:
         path: A PNG file.
     """
     files = [folder / "images" / f"test-00000_{channel}.png" for channel in CHANNELS]
-    command = [sys.executable, "-m", "holotype.cli.main", "serve", str(run), "--port", "0"]
+    with served("serve", str(run)) as address:
+        photograph(address, path, 960, None, 1.25, files)
+
+
+def photograph_reviewed(run: Path, path: Path) -> None:
+    """Take a screenshot of the review page of a run, after one decision.
+
+    Args:
+        run: Run folder.
+        path: A PNG file.
+    """
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        served("review", str(run), "--decisions", f"{temporary}/review.csv") as address,
+    ):
+        photograph(address, path, 1280, 860, 1, keys=("k",))
+
+
+@contextmanager
+def served(*words: str) -> Iterator[str]:
+    """Start a command that serves a page on a free port, and end it afterwards.
+
+    Args:
+        *words: Command and its arguments.
+
+    Yields:
+        The address of the page.
+    """
+    command = [sys.executable, "-m", "holotype.cli.main", *words, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
             lines = iter(server.stdout or ())
-            address = next(match[0] for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+/", line)))
-            photograph(address, path, 960, None, 1.25, files)
+            yield next(match[0] for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+/", line)))
         finally:
             server.terminate()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holotype.cli.dry_run import explain_reruns, group_steps, list_causes
+from holotype.cli.dry_run import TITLES, explain_reruns, group_steps, list_causes
 from holotype.cli.main import main
 from holotype.planning.reruns import StepForecast
 
@@ -35,7 +35,7 @@ def test_steps_of_one_kind_are_one_line_in_the_order_in_which_they_run() -> None
         ("from the cache", "read the tables"),
         ("from the cache", "train main, folds 0 to 2"),
     ]
-    assert group_steps([runs("pack 64"), runs("fit main 1 round 1 HeLa")]) == [
+    assert group_steps([runs("pixels 64"), runs("fit main 1 round 1 HeLa")]) == [
         ("would run", "cache the images at 64 px"),
         ("would run", "train main (round 1 HeLa), fold 1"),
     ]
@@ -74,6 +74,11 @@ def test_a_dry_run_begins_with_the_key_that_changed(finished: Path, capsys: pyte
     assert lines[-1].startswith("6 of ")
     states = [line.partition(":")[0] for line in lines[1:-1]]
     assert states == sorted(states, key=["would run", "would follow", "from the cache"].index)
+
+
+def test_every_step_of_a_run_is_described(finished: Path) -> None:
+    result: Any = explain_reruns(finished / "recipe.yaml", (), finished, None)
+    assert {step["step"].split(" ")[0] for step in result.data["steps"]} <= set(TITLES)
 
 
 def test_a_first_run_has_no_causes_and_says_why(finished: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ TITLES = {
     "audit": "look for duplicates and bad images",
     "folds": "make the folds",
     "plan": "plan for the time limit",
-    "pack": "cache the images at {} px",
+    "pixels": "cache the images at {} px",
     "fit": "train {}",
     "predict": "predict with {}",
     "embeddings": "embed all images",
@@ -154,5 +154,6 @@ def _count_steps(steps: Sequence[StepForecast]) -> str:
     if not runs:
         return f"All {len(steps):,} steps would be taken from the cache."
     line = f"{len(runs):,} of {pluralize(len(steps), 'step')} would run"
-    line += f"; {len(follows):,} more depend on the result of {runs[-1]}, so only the run can tell" if follows else ""
+    depend = "more depends" if len(follows) == 1 else "more depend"
+    line += f"; {len(follows):,} {depend} on the result of {runs[-1]}, so only the run can tell" if follows else ""
     return f"{line}."
