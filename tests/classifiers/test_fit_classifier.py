@@ -116,8 +116,10 @@ def test_multilabel_ridge_is_linear_in_the_scores_of_scikit_learn() -> None:
     ours = fit(features, truth, "ridge", 4, c=0.05)
     with_label = (scores * truth).sum(axis=0) / truth.sum(axis=0)
     without = (scores * ~truth).sum(axis=0) / (~truth).sum(axis=0)
-    slope = ours.describe()["factor"] / (share * (1 - share))
-    expected = np.log(share / (1 - share)) + slope * (scores - (with_label + without) / 2)
+    certainty = truth.sum(axis=0) / (truth.sum(axis=0) + 3)
+    slope = ours.describe()["factor"] * certainty / (share * (1 - share))
+    midpoint = share + certainty * ((with_label + without) / 2 - share)
+    expected = np.log(share / (1 - share)) + slope * (scores - midpoint)
     assert ours.logits(features) == pytest.approx(expected, abs=1e-3)
 
 

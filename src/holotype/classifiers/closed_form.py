@@ -27,6 +27,8 @@ Doubles = NDArray[np.float64]
 Solutions = Iterator[tuple[Doubles, Doubles]]
 MEAN_COUNTS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Candidates of the number of rows at the common mean that are added to each class."""
+LABEL_COUNT = 3.0
+"""Rows at the common mean that are added to the rows of each label, for multilabel ridge regression."""
 MAX_SCORES = 2**23  # scores of inner rows that temperatures are fitted on
 LOG_FACTORS = (-7.0, 7.0)
 
@@ -45,7 +47,8 @@ def fit_ridge(rows: TrainingRows, spec: RidgeClassifierSpec) -> LinearClassifier
 
     Multiclass logits are the scores times a factor. Multilabel log-odds are the prior ones plus a factor times
     (score - midpoint) / (p (1 - p)), where p is the share of the label and the midpoint lies between the mean scores of
-    rows with and without it: the form of a discriminant of two classes.
+    rows with and without it: the form of a discriminant of two classes. The mean of the rows with a label is drawn to
+    the common mean as if three more rows lay there, since that of a single row is noise.
     """
     if rows.targets.is_constant:
         return make_constant(rows.features, rows.targets, spec.kind)
@@ -134,7 +137,7 @@ def shrunk_covariance(
         norm = float(np.square(covariance).sum())
         noise = (float(weights @ np.square(np.square(exact).sum(axis=1))) / total - norm) / total
         distance = norm - width * mean_variance**2
-        share = min(max(noise, 0.0) / distance, 1.0) if distance > 0 else 1.0
+        share = float(min(max(noise, 0.0) / distance, 1.0)) if distance > 0 else 1.0
     else:
         share = shrinkage
     return (1 - share) * covariance + share * mean_variance * np.eye(width), share
@@ -175,8 +178,9 @@ def _ridge_path(values: Doubles, targets: Targets, share: Doubles, strengths: Se
         # Mean scores of the rows with and without a label, less the mean score of all rows.
         with_label = np.einsum("rc,rc->c", weight, moments) / np.maximum(targets.class_totals, 1e-12)
         without = -with_label * label_mean / np.maximum(1 - label_mean, 1e-12)
-        variance = share * (1 - share)
-        yield weight / variance, -(mean @ weight + (with_label + without) / 2) / variance
+        certainty = targets.class_totals / (targets.class_totals + LABEL_COUNT)
+        slope = certainty / (share * (1 - share))
+        yield weight * slope, -(mean @ weight + certainty * (with_label + without) / 2) * slope
 
 
 def _choose(
