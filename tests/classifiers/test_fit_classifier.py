@@ -16,8 +16,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
-from holotype.classifiers import FittedClassifier, LinearClassifier, fit_classifier, importances
+from holotype.classifiers import FittedClassifier, LinearClassifier, fit_classifier, importances, logistic
 from holotype.classifiers.closed_form import shrunk_covariance
+from holotype.classifiers.targets import make_targets, row_losses
+from holotype.classifiers.training_rows import STRENGTHS, TrainingRows
 from holotype.core.errors import DataError
 from holotype.recipe.sections import ClassifierSpec
 from holotype.types import LabelMatrix
@@ -249,12 +251,41 @@ def test_the_same_arguments_give_the_same_bytes(kind: str) -> None:
         assert values.tobytes() == fits[1].arrays()[name].tobytes()
 
 
-def test_inner_folds_do_not_learn_from_the_rows_that_they_are_scored_on() -> None:
+def test_inner_losses_are_those_of_separate_fits_on_the_inner_folds() -> None:
     generator = np.random.default_rng(4)
     features, labels = generator.standard_normal((300, 200)).astype(np.float32), generator.integers(0, 3, 300)
-    for kind in ("logistic", "ridge", "lda"):
-        path = fit(features, labels, kind, 3).describe()["path"]
-        assert min(each["log_loss"] for each in path) > np.log(3) - 0.02, kind
+    targets = make_targets(labels, kind="multiclass", classes=3, rows=300, sample_weight=None)
+    folds = list(TrainingRows(features, targets, np.arange(300), 1, 1).inner_folds())
+    path = fit(features, labels, "logistic", 3, standardize=False).describe()["path"]
+    for entry in path[::2]:
+        expected = 0.0
+        for train, scored in folds:
+            separate = fit(features[train], labels[train], "logistic", 3, c=entry["c"], standardize=False)
+            expected += row_losses(separate.logits(features[scored]), targets.rows(scored)).sum() / 300
+        assert entry["log_loss"] == pytest.approx(expected, rel=0.08), entry["c"]
+
+
+def test_no_inner_fold_starts_from_what_another_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first tolerance is loose: a start that knows the labels of the rows to score would be kept nearly as it is.
+    minimize, starts = logistic._minimize, []
+
+    def recorded(problem: Any, strength: float, start: np.ndarray, tolerance: float) -> np.ndarray:
+        starts.append((strength, bool(start.any())))
+        return minimize(problem, strength, start, tolerance)
+
+    monkeypatch.setattr(logistic, "_minimize", recorded)
+    features, labels = draw(100, 6, 3)
+    fit(features, labels, "logistic", 3)
+    assert len(starts) == 3 * len(STRENGTHS) + 1
+    assert [strength for strength, is_warm in starts if not is_warm] == [STRENGTHS[0]] * 3
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_random_labels_are_not_predictable_on_inner_folds(kind: str) -> None:
+    generator = np.random.default_rng(4)
+    features, labels = generator.standard_normal((300, 200)).astype(np.float32), generator.integers(0, 3, 300)
+    path = fit(features, labels, kind, 3).describe()["path"]
+    assert min(each["log_loss"] for each in path) > np.log(3) - 0.02
 
 
 def test_strength_is_selected_on_groups_that_are_not_divided() -> None:
@@ -269,6 +300,33 @@ def test_strength_is_selected_on_groups_that_are_not_divided() -> None:
     assert safe["inner_log_loss"] == min(each["log_loss"] for each in safe["path"])
     assert safe["c"] <= 1e-2 < leaky["c"]
     assert fit(features, labels, "logistic", 2, groups=np.zeros(120, int)).describe()["inner_unit"] == "rows"
+
+
+def test_the_temperature_of_votes_is_fitted_without_the_own_group() -> None:
+    generator = np.random.default_rng(4)
+    features = np.repeat(generator.standard_normal((60, 30)), 2, axis=0).astype(np.float32)
+    labels = np.repeat(np.append([0, 1], generator.integers(0, 2, 58)), 2)
+    safe = fit(features, labels, "knn", 2, groups=np.arange(120) // 2).describe()["temperature"]
+    leaky = fit(features, labels, "knn", 2).describe()["temperature"]  # each row is predicted by its copy
+    assert leaky < 0.1 < safe
+
+
+def test_weights_multiply_votes() -> None:
+    corners = np.eye(3, dtype=np.float32)  # as similar to their sum as each other
+    weights = np.array([1.0, 3.0, 4.0])
+    fitted = fit(corners, np.arange(3), "knn", 3, k=3, temperature=0.1, sample_weight=weights)
+    # the prior and the votes have the same shares, so that their mixture has too
+    assert probability(fitted, np.ones((1, 3)))[0] == pytest.approx(weights / 8, abs=1e-5)
+    shares = fit(corners, np.arange(3), "knn", 3, k=3, temperature=0.1)
+    assert probability(shares, np.ones((1, 3)))[0] == pytest.approx([1 / 3] * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["lda", "logistic", "lightgbm"])
+def test_an_absent_class_is_far_below_however_certain_the_others_are(kind: str) -> None:
+    features = np.repeat(np.eye(3, dtype=np.float32) * 9, 30, axis=0)
+    logits = fit(features, np.repeat([0, 1, 2], 30), kind, 4).logits(features)
+    assert (logits.max(axis=1) - logits[:, 3] > 4).all()
+    assert np.abs(logits[:, :3].mean(axis=1)) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", LINEAR)
