@@ -53,7 +53,7 @@ html_show_sphinx = False
 ORDER = {
     "Learn": ["tutorial"],
     "Do": ["domains/README", "plan", "review", "serve", "export"],
-    "Look up": ["recipe", "commands", "terminal", "images", "measurements", "run-folder", "python"],
+    "Look up": ["recipe", "commands", "terminal", "images", "weights", "measurements", "run-folder", "python"],
     "Understand": [
         "honest-scores",
         "how-it-works",

@@ -189,6 +189,12 @@ def test_nothing_is_known_of_the_pretraining_of_other_weights(weights: str) -> N
         pretraining_statistics(backbone, weights)
 
 
+@pytest.mark.parametrize("weights", ["none", "lite", "run:/data/r#m"])
+def test_a_recipe_without_a_known_pretraining_cannot_normalize_by_it(weights: str) -> None:
+    with pytest.raises(ValueError, match=f"'weights' needs weights that state a mean .* '{weights}' states none"):
+        ModelSpec.model_validate({"weights": weights, "input": {"normalize": "weights"}})
+
+
 def test_the_identity_of_a_folder_is_that_of_its_bytes_and_its_configuration(tmp_path: Path) -> None:
     configs = (CONFIG, {**CONFIG, "model_args": {"qkv_bias": True}}, {"architecture": "test_vit"})
     identities = [weights_identity(*[a_folder(tmp_path / str(n), config)] * 2) for n, config in enumerate(configs)]

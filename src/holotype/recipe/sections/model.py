@@ -142,6 +142,15 @@ class ModelSpec(Section):
         return self
 
     @model_validator(mode="after")
+    def _validate_normalization(self) -> ModelSpec:
+        if self.input.normalize == "weights" and (self.weights in {"none", "lite"} or self.weights.startswith("run:")):
+            raise ValueError(
+                f"input.normalize: 'weights' needs weights that state a mean and standard deviation, and "
+                f"{self.weights!r} states none; write dataset"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _validate_taxonomy(self) -> ModelSpec:
         if self.classes != "all" and self.head.taxonomy is not None:
             raise ValueError("head.taxonomy: requires all classes; write classes: all, or leave taxonomy out")
