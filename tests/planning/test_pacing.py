@@ -103,3 +103,18 @@ def test_the_pace_is_measured_over_the_latest_time(tmp_path: Path) -> None:
         target = pacer.decide("main, fold 0", taken, 200)
     left = BUDGET - (machine.time - 1000) - 2 * 25
     assert target == pytest.approx(58 + left / 2, abs=1)
+
+
+def test_models_of_different_costs_are_shortened_by_the_same_share(tmp_path: Path) -> None:
+    networks = (
+        PacedNetwork("small, fold 0", 120, 1.0, 0.0, 8, 500),
+        PacedNetwork("large, fold 0", 40, 3.0, 0.0, 8, 500),
+    )
+    machine = Machine()
+    pacer = BudgetPacer(networks, 0.0, 240.0, machine.time, tmp_path, clock=machine.clock)
+    assert pacer.decide("small, fold 0", 0, 120) == 120
+    machine.time += 120.0  # sixty steps, twice as slow as planned
+    target = pacer.decide("small, fold 0", 60, 120)
+    assert target == pytest.approx(60, abs=6)  # the annealing alone is left
+    machine.time += 2.0 * (target - 60)
+    assert pacer.decide("large, fold 0", 0, 40) == pytest.approx((120 - 2 * (target - 60)) / 6, abs=1)

@@ -41,7 +41,7 @@ MAX_PROBE_SECONDS = 4.0
 READ_IMAGES = 12  # images read to measure the reading speed
 SCORING_SECONDS, SCORING_SECONDS_PER_ROW = 3.5, 5e-5  # scores and report: constant, and per sample and class
 MAX_SLOWDOWN = 8.0
-NOT_PLANNED = ("predictions", "specialists", "pseudo_labels")
+NOT_PLANNED = ("predictions", "specialists", "pseudo_labels", "classifier", "measurements")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _require_plannable(recipe: Recipe, changes: Sequence[str]) -> None:
             remedy="leave only the first; the plan adds a second one if there is time",
         )
     for name in NOT_PLANNED:
-        if getattr(recipe.models[0], name) is not None:
+        if getattr(recipe.models[0], name, None) is not None:
             raise RecipeError(f"--budget cannot plan `{name}`", field=f"models.0.{name}", remedy=remedy)
 
 
@@ -296,7 +296,7 @@ def _measure_speed(
     measured = MeasuredSpeed(
         tuple(paces),
         tuple(pace.training for pace in paced),
-        tuple(pace.inference for pace in paced),
+        tuple(min(pace.inference, pace.training) for pace in paced),  # a forward pass is a part of a training step
         reading=_measure_reading(ready),
         building=max(pace.building for pace in paced),
         saving=max(pace.saving for pace in paced),
