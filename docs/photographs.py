@@ -124,13 +124,14 @@ def photograph(
         page.goto(address)
         if files:
             page.wait_for_selector("#ask:not([hidden])")
+            page.wait_for_load_state("networkidle")
             page.set_input_files("input[type=file]", [str(file) for file in files])
             page.wait_for_selector("#save:not([hidden])")
             page.wait_for_load_state("networkidle")
         for key in keys:
             page.wait_for_load_state("networkidle")
             page.keyboard.press(key)
-        page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(3000)  # the next item is shown after the decision is saved
         shot = page.screenshot(full_page=height is None)
         browser.close()
     save_small(Image.open(io.BytesIO(shot)), path)
