@@ -98,6 +98,7 @@ def test_named_columns_win_over_guesses() -> None:
         ({}, {"groups": ["well"]}, "has no column 'well'"),
         ({}, {"probabilities": ["p_*"]}, "no column that fits 'p_\\*'"),
         ({}, {"metric": "map"}, "map needs probabilities"),
+        ({}, {"metric": "auroc"}, "auroc needs probabilities"),
         ({}, {"metric": "f1"}, "unknown metric 'f1'"),
         ({}, {"by": "model"}, "no column 'model'"),
         ({"add": "patient"}, {}, "plate, patient could each make samples dependent.*--group none"),

@@ -14,12 +14,12 @@ from holotype.core.errors import InputError, join_names, pluralize
 from holotype.core.independence import components
 from holotype.evaluation.metrics import (
     METRICS,
-    SAMPLE_METRICS,
     PairedDifference,
     adjust_p_values,
     bootstrap_intervals,
     classes_without_positives,
     compare_paired,
+    is_decision_metric,
     resample_groups,
 )
 from holotype.evaluation.nested import add_method, metric_names
@@ -34,7 +34,6 @@ from holotype.evaluation.tables import class_table, difference_table, domain_tab
 from holotype.types import Integers, LabelMatrix, Labels, Scorecard
 
 METHOD = "the predictions were read from a table, which does not say whether the models were trained on these samples"
-NEED_PROBABILITIES = {"log_loss", "map", *SAMPLE_METRICS}
 MAX_MODELS = 100
 
 
@@ -155,7 +154,7 @@ def score_predictions(predictions: Sequence[LabeledPredictions], metric: str, se
     if metric not in allowed:
         raise InputError(f"unknown metric {metric!r}", field="--metric", value=metric, allowed=allowed)
     lacking = [model.model for model in predictions if not model.has_probabilities]
-    if metric in NEED_PROBABILITIES and lacking:
+    if not is_decision_metric(metric) and lacking:
         raise InputError(
             f"{metric} needs probabilities, which {join_names(lacking, 3)} has not",
             field="--metric",
@@ -231,7 +230,7 @@ def _metric_names(models: Sequence[LabeledPredictions], metric: str) -> list[str
     scored = models[0].scored
     names = metric_names(metric, scored.kind, scored.truth.size, scored.truth.shape[1])
     has_probabilities = all(model.has_probabilities for model in models)
-    return [name for name in names if has_probabilities or name not in NEED_PROBABILITIES]
+    return [name for name in names if has_probabilities or is_decision_metric(name)]
 
 
 def _compare(first: LabeledPredictions, other: LabeledPredictions, metric: str, seed: int) -> ModelComparison:
@@ -255,7 +254,7 @@ def _compare(first: LabeledPredictions, other: LabeledPredictions, metric: str, 
 def _count_relabeled(first: LabeledPredictions, other: LabeledPredictions) -> int:
     """Number of rows with other true labels."""
     flat = [LabelMatrix.from_dense(model.scored.truth).flat_indices for model in (first, other)]
-    return len(np.unique(np.setxor1d(*flat, assume_unique=True) // len(first.classes)))
+    return len(np.unique(np.setxor1d(flat[0], flat[1], assume_unique=True) // len(first.classes)))
 
 
 def _shared_rows(first: LabeledPredictions, other: LabeledPredictions) -> tuple[Integers, Integers, list[str]]:

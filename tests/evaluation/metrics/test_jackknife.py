@@ -112,3 +112,18 @@ def test_paired_differences_of_a_long_tail_hold_the_average_difference():
         intervals.append((result.low, result.high))
     low, high = np.array(intervals).T
     assert 0.9 * rounds <= ((low <= np.mean(differences)) & (np.mean(differences) <= high)).sum()
+
+
+def test_a_difference_in_few_groups_has_a_wide_interval() -> None:
+    label = np.tile([0, 1], 60)
+    wrong = np.where(np.arange(120) < 30, 1 - label, label)
+    resamples = resample_groups(np.eye(2, dtype=bool)[label], None, 1)
+    results = []
+    for corrected in (2, 3, 20):
+        better = np.where(np.arange(120) < corrected, label, wrong)
+        results.append(compare_paired("accuracy", as_scored(label, wrong, 2), as_scored(label, better, 2), resamples))
+        assert results[-1].value == pytest.approx(corrected / 120)
+    assert results[0].low < 0 < results[0].value
+    assert [result.p_value < 0.05 for result in results] == [False, False, True]
+    same = compare_paired("accuracy", as_scored(label, wrong, 2), as_scored(label, wrong, 2), resamples)
+    assert (same.low, same.high, same.p_value) == (0, 0, 1)

@@ -41,6 +41,7 @@ __all__ = [
     "bootstrap_intervals",
     "class_intervals",
     "compare_paired",
+    "is_decision_metric",
     "metric_bounds",
     "paired_difference",
     "resample_groups",
@@ -161,8 +162,9 @@ def compare_paired(
 ) -> PairedDifference:
     """Compute the difference of a metric, after minus before, on the same samples and resamples.
 
-    With one group, or no valid resample, the interval covers all possible differences. Raises DataError if the two
-    sides are of different samples.
+    Groups in which both sides decide alike tell nothing about the spread, so Student's t has as many degrees of freedom
+    as groups that differ, less one. With one group, or no valid resample, the interval covers all possible differences.
+    Raises DataError if the two sides are of different samples.
     """
     if not same_labels(before.truth, after.truth):
         raise DataError("a paired difference needs the same samples and labels on both sides")
@@ -175,12 +177,22 @@ def compare_paired(
         least, largest = metric_bounds(name)
         return PairedDifference(change, least - largest, largest - least, 1.0)
     deviation = float(np.sqrt(variance))
-    half = _quantile(groups) * deviation
+    informative = max(_count_differing_groups(name, before, after, resamples), 2)
+    half = _quantile(informative) * deviation
     if deviation < 1e-12:
         p_value = 1.0 if abs(change) < 1e-12 else 2.0 ** (1 - groups)
     else:
-        p_value = 2 * float(stdtr(groups - 1, -abs(center) / deviation))
+        p_value = 2 * float(stdtr(informative - 1, -abs(center) / deviation))
     return PairedDifference(change, min(change, center - half), max(change, center + half), p_value)
+
+
+def _count_differing_groups(name: str, before: ScoredSamples, after: ScoredSamples, resamples: GroupResamples) -> int:
+    """Number of groups with a sample that is decided differently; all groups for a metric of scores."""
+    if not is_decision_metric(name):
+        return resamples.count
+    sides = [LabelMatrix.from_dense(side.decided) for side in (before, after)]
+    rows = np.setxor1d(sides[0].flat_indices, sides[1].flat_indices, assume_unique=True) // sides[0].classes
+    return len(np.unique(resamples.groups[rows]))
 
 
 def class_intervals(scored: ScoredSamples, resamples: GroupResamples) -> tuple[Doubles, Doubles]:
@@ -298,6 +310,11 @@ def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[flo
     smooth = (score * size + 0.5) / (size + 1)
     extra_variance = smooth * (1 - smooth) / (size + 2) - score * (1 - score) / size
     return float(np.maximum(extra_variance, 0).sum() / len(score) ** 2), float((smooth - score).mean())
+
+
+def is_decision_metric(name: str) -> bool:
+    """Whether a metric depends on labels and decisions alone, and not on scores."""
+    return name in COUNT_METRICS and name != "log_loss"
 
 
 def metric_bounds(name: str) -> tuple[float, float]:
