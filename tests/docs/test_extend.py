@@ -18,7 +18,7 @@ from holotype.recipe.load import load_recipe
 from holotype.simulate.cells import SimulationPlan, simulate_cells
 
 PAGE = Path(__file__).parents[2] / "docs" / "extend.md"
-PARTS = ["A loss", "A metric", "An augmentation", "A backbone", "An optimizer"]
+PARTS = ["A loss", "A metric", "An augmentation", "A backbone", "An optimizer", "A decision"]
 RECIPE = """
 name: cells
 data: {train: cells/train.csv, images: "cells/images/{id}_{channel}.png",
@@ -57,7 +57,9 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     used = (
         blocks_of("yaml")["Extend"].replace("epochs: 12", "epochs: 1").replace("[my_parts]", "[my_parts], device: cpu")
     )
-    recipe = RECIPE + used + "    input: {size: 32}\n    predict: {tta: none}\n"
+    recipe = RECIPE + used.replace(
+        "    weights: none", "    weights: none\n    input: {size: 32}\n    predict: {tta: none}"
+    )
     (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
     output = holotype(folder, "run", "recipe.yaml")
     assert output.count("note: the plugin my_parts is loaded from ") == 1
@@ -72,6 +74,7 @@ def test_the_plugin_of_the_page_is_short_and_trains(cells: Path) -> None:
     metric = json.loads((run / "scores.json").read_text(encoding="utf-8"))["metrics"]["worst_recall"]
     assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
     recorded = (run / "recipe.yaml").read_text(encoding="utf-8")
+    assert json.loads((run / "decision.json").read_text(encoding="utf-8"))["name"] == "half_of_top"
     assert "module: my_parts" in recorded
     assert "folder: ../.." in recorded
 
@@ -123,6 +126,8 @@ def test_the_networks_of_changed_code_are_trained_again(cells: Path) -> None:
         ("models.0.augment.custom.0.options={width: 2}", "its options are strength"),
         ("models.0.backbone=small_convnets", "the nearest are small_convnet"),
         ("models.0.phases.0.loss=squared_hing", "no loss is named 'squared_hing'; did you mean 'squared_hinge'?"),
+        ("decision.name=half_of_to", "no decision is named 'half_of_to'; did you mean 'half_of_top'?"),
+        ("decision.options={shares: 1}", "its options are share"),
         ("run.plugins=[your_parts]", "there is no plugin 'your_parts'"),
     ],
 )

@@ -14,8 +14,8 @@ from holotype.types import CLASS_RANK
 
 __all__ = ["normalize_class_rank", "validate_sections"]
 
-FOR_ONE_LABEL = ("argmax", "prior", "assign", "top")
-FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top")
+FOR_ONE_LABEL = ("argmax", "prior", "assign", "top", "custom")
+FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top", "custom")
 
 
 def validate_sections(

@@ -30,7 +30,7 @@ from holotype.recipe.paths import (
     resolve_run_paths,
     resolve_submission_paths,
 )
-from holotype.recipe.plugins import load_plugins, require_augmentations, require_metric
+from holotype.recipe.plugins import load_plugins, require_metric, require_parts
 from holotype.recipe.sections import (
     AuditSpec,
     CalibrationSpecOrNone,
@@ -193,7 +193,7 @@ def parse_recipe(content: Any, folder: Path, with_plugins: bool = True) -> Recip
         plugins = load_plugins(resolved.run.plugins, resolved.model_dump(mode="json"), paths)
         resolved = resolved.model_copy(update={"run": resolved.run.model_copy(update={"plugins": plugins})})
         require_metric(resolved.metric, resolved.data.labels.kind, get_args(MetricName))
-        require_augmentations(resolved.models)
+        require_parts(resolved.models, resolved.decision)
     resolved._relative = frozenset(paths.relative)
     return resolved
 

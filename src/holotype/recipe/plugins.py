@@ -11,9 +11,9 @@ from holotype.core.errors import RecipeError, join_names
 from holotype.core.plugins import load_installed_plugins, load_plugin
 from holotype.core.registry import plugin_parts, plugins_named
 from holotype.recipe.paths import AbsolutePaths
-from holotype.recipe.sections import ModelSpec, PluginSpec
+from holotype.recipe.sections import CustomDecisionSpec, DecisionSpec, ModelSpec, PluginSpec
 
-__all__ = ["load_plugins", "require_augmentations", "require_metric"]
+__all__ = ["load_plugins", "require_metric", "require_parts"]
 
 
 def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], paths: AbsolutePaths) -> list[PluginSpec]:
@@ -44,30 +44,35 @@ def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], pat
     return loaded
 
 
-def require_augmentations(models: Sequence[ModelSpec]) -> None:
-    """Refuse augmentations that no plugin registers, and options that they do not have.
+def require_parts(models: Sequence[ModelSpec], decision: DecisionSpec | None) -> None:
+    """Refuse augmentations and a decision that no plugin registers, and options that they do not have.
 
     Raises:
-        RecipeError: No augmentation has this name, or it lacks an option or has no such one.
+        RecipeError: No part has this name, or it lacks an option or has no such one.
     """
-    parts = plugin_parts("augmentation")
     for number, model in enumerate(models):
         for index, entry in enumerate(model.augment.custom):
             field = f"models.{number}.augment.custom.{index}"
-            function = parts.get(entry.name.replace("-", "_"))
-            if function is None:
-                remedy = "" if parts else "name the module that registers it in run.plugins"
-                message = f"no augmentation is named {entry.name!r}"
-                raise RecipeError(message, field=field, value=entry.name, allowed=parts, remedy=remedy)
-            try:
-                signature(function).bind(None, None, **entry.options)
-            except TypeError as error:
-                allowed = list(signature(function).parameters)[2:]
-                raise RecipeError(
-                    f"the options of the augmentation {entry.name!r} do not fit: {error}",
-                    field=f"{field}.options",
-                    remedy=f"its options are {join_names(allowed)}" if allowed else "it has none",
-                ) from error
+            _require_part("augmentation", entry.name, entry.options, field)
+    if isinstance(decision, CustomDecisionSpec):
+        _require_part("decision", decision.name, decision.options, "decision")
+
+
+def _require_part(kind: str, name: str, options: Mapping[str, Any], field: str) -> None:
+    parts = plugin_parts(kind)
+    function = parts.get(name.replace("-", "_"))
+    if function is None:
+        remedy = "" if parts else "name the module that registers it in run.plugins"
+        raise RecipeError(f"no {kind} is named {name!r}", field=field, value=name, allowed=parts, remedy=remedy)
+    try:
+        signature(function).bind(None, None, **options)
+    except TypeError as error:
+        allowed = list(signature(function).parameters)[2:]
+        raise RecipeError(
+            f"the options of the {kind} {name!r} do not fit: {error}",
+            field=f"{field}.options",
+            remedy=f"its options are {join_names(allowed)}" if allowed else "it has none",
+        ) from error
 
 
 def require_metric(metric: str, kind: str, built_in: Iterable[str]) -> None:

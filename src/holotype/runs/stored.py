@@ -20,7 +20,7 @@ from holotype.recipe.sections import ModelSpec
 from holotype.training.job import OTHER_CLASSES
 from holotype.types import Calibration, Checkpoint, Decision, Ensemble, Normalization
 
-RULES = ("argmax", "threshold", "cascade", "per-class", "prior", "top", "assign")
+RULES = ("argmax", "threshold", "cascade", "per-class", "prior", "top", "assign", "custom")
 KINDS = ("mean", "weighted", "greedy", "vote", "stack")
 MAX_SIDE = 65_536
 CARD_KEYS = ("model", "classes", "kind", "channels", "canvas", "normalization", "size", "input_channels")

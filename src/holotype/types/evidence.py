@@ -174,6 +174,8 @@ class Decision:
         unique_class_per: Group column within whose values `assign` predicts each class at most once.
         class_sets: Numbers of classes that `assign` predicts together.
         unique_set_per: Group column within whose values `assign` uses each set at most once.
+        name: Rule of a plugin, for `custom`.
+        options: Its options.
     """
 
     rule: str
@@ -188,6 +190,8 @@ class Decision:
     unique_class_per: str | None = None
     class_sets: tuple[tuple[int, ...], ...] = ()
     unique_set_per: str | None = None
+    name: str | None = None
+    options: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

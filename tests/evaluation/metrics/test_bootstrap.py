@@ -231,3 +231,30 @@ def test_an_unknown_metric_is_refused(judged):
     answers, groups = judged
     with pytest.raises(RecipeError, match="metric: unknown metric 'acuracy'; did you mean 'accuracy'"):
         bootstrap_interval("acuracy", answers, resample_groups(answers.truth, groups, 1, n_resamples=10))
+
+
+@pytest.fixture
+def plugin_metric():
+    """Accuracy, as a plugin registers it."""
+
+    def same_accuracy(truth, decided, logits, kind):
+        return float((truth == decided).all(axis=1).mean())
+
+    METRICS.register(same_accuracy)
+    yield same_accuracy
+    del METRICS._functions["same_accuracy"], METRICS._plugins["same_accuracy"]
+
+
+def test_a_metric_of_a_plugin_has_the_interval_of_its_function(judged, plugin_metric):
+    answers, groups = judged
+    draws = resample_groups(answers.truth, groups, 1, rows=100, n_resamples=200)
+    plugin_metric.bounds = (0, 1)
+    metric, built_in = (bootstrap_interval(name, answers, draws) for name in ("same_accuracy", "accuracy"))
+    for end in ("value", "low", "high", "prediction_interval"):
+        assert getattr(metric, end) == pytest.approx(getattr(built_in, end))
+    del plugin_metric.bounds
+    unbounded = bootstrap_interval("same_accuracy", answers, draws)
+    assert unbounded.low < unbounded.value < unbounded.high
+    assert unbounded.high - unbounded.low == pytest.approx(metric.high - metric.low, rel=0.1)
+    single = resample_groups(answers.truth, np.zeros(len(answers.truth), int), 1)
+    assert bootstrap_interval("same_accuracy", answers, single).low == -np.inf

@@ -11,6 +11,7 @@ from holotype.postprocessing.decision.calibration import prediction_sets as pred
 from holotype.postprocessing.decision.confidence import class_exemplars as class_exemplars
 from holotype.postprocessing.decision.confidence import confident_errors as confident_errors
 from holotype.postprocessing.decision.confidence import decision_margin as decision_margin
+from holotype.postprocessing.decision.custom import DECISIONS as DECISIONS
 from holotype.postprocessing.decision.decision import DecisionContext as DecisionContext
 from holotype.postprocessing.decision.decision import DecisionStep as DecisionStep
 from holotype.postprocessing.decision.decision import FittedDecision as FittedDecision

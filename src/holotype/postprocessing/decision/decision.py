@@ -8,6 +8,7 @@ import numpy as np
 
 from holotype.core.errors import RecipeError, join_names
 from holotype.evaluation.metrics import probabilities
+from holotype.postprocessing.decision.custom import decide_custom
 from holotype.postprocessing.decision.rules import (
     above_thresholds,
     argmax_labels,
@@ -23,6 +24,7 @@ from holotype.recipe.sections import (
     ArgmaxSpec,
     AssignSpec,
     CascadeSpec,
+    CustomDecisionSpec,
     DecisionSpec,
     PerClassSpec,
     PriorSpec,
@@ -88,6 +90,8 @@ def fit_decision(
         return replace(decision, thresholds=thresholds_by_class(spec.thresholds, context.classes))
     if isinstance(spec, CascadeSpec):
         return replace(decision, levels=tuple(spec.levels))
+    if isinstance(spec, CustomDecisionSpec):
+        return replace(decision, name=spec.name, options=spec.options)
     if isinstance(spec, TopSpec):
         return replace(decision, k=spec.k)
     if isinstance(spec, AssignSpec):
@@ -197,6 +201,8 @@ def decide(
     if rule == "argmax":
         return argmax_labels(logits)
     logits = to_dense(logits, f"the decision {rule!r}")
+    if rule == "custom":
+        return decide_custom(str(decision.name), decision.options or {}, logits, decision.kind)
     if rule == "assign":
         groups = np.full(len(logits), -1) if plate is None else plate
         return assign_per_group(logits, groups, list(map(np.asarray, decision.class_sets)) or None, set_group)

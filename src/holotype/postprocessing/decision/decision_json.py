@@ -23,7 +23,7 @@ def decision_to_json(decision: Decision, calibration: Calibration | None = None)
     content: dict[str, Any] = {}
     for field in fields(decision):
         value = getattr(decision, field.name)
-        if value in ((), None) or (field.name == "fallback" and decision.rule in {"argmax", "top", "assign"}):
+        if value in ((), None) or (field.name == "fallback" and decision.rule in {"argmax", "top", "assign", "custom"}):
             continue
         content[JSON_NAMES.get(field.name, field.name)] = to_json_value(value)
     if calibration is not None and calibration != Calibration():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -114,7 +114,17 @@ class AssignSpec(Section):
         return self
 
 
+class CustomDecisionSpec(Section):
+    """Decision rule of a plugin."""
+
+    kind: Literal["custom"]
+    name: str
+    """Name under which the plugin registered it."""
+    options: dict[str, Any] = {}
+    """Its options."""
+
+
 DecisionSpec = Annotated[
-    ArgmaxSpec | ThresholdSpec | CascadeSpec | PerClassSpec | PriorSpec | TopSpec | AssignSpec,
+    ArgmaxSpec | ThresholdSpec | CascadeSpec | PerClassSpec | PriorSpec | TopSpec | AssignSpec | CustomDecisionSpec,
     Field(discriminator="kind"),
 ]

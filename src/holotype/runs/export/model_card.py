@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import timm
 
+from holotype.core.errors import InputError
 from holotype.core.runtime import version_of
 from holotype.postprocessing.decision import decision_to_json
 from holotype.types import Calibration, Checkpoint, Decision
@@ -73,6 +74,12 @@ def simple_rule(decision: Decision | None, kind: str) -> dict[str, Any]:
     """
     if decision is None:
         return _top_rule(1) if kind == "multiclass" else _threshold_rule([0.5], "argmax", None)
+    if decision.rule == "custom":
+        raise InputError(
+            f"the decision {decision.name!r} is code of a plugin, which an exported graph cannot hold",
+            field="decision",
+            remedy="run the recipe with a built-in decision, which trains nothing again, and export that run",
+        )
     if decision.rule in {"argmax", "assign", "top"}:
         return _top_rule(decision.k or 1)
     if decision.rule == "prior" and decision.kind == "multiclass":
