@@ -11,15 +11,8 @@ import safetensors.torch
 import torch
 
 from holotype.core.errors import StoreError
-from holotype.networks import (
-    build_network,
-    load_network,
-    load_networks,
-    load_tensors,
-    open_checkpoint,
-    save_network,
-    save_tensors,
-)
+from holotype.core.tensor_files import load_tensors, save_tensors
+from holotype.networks import build_network, load_network, load_networks, open_checkpoint, save_network
 from holotype.recipe.sections import ModelSpec
 
 

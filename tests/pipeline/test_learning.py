@@ -13,7 +13,7 @@ import pytest
 
 import holotype
 from holotype.core.errors import RecipeError
-from holotype.networks import load_tensors
+from holotype.core.tensor_files import load_tensors
 from holotype.recipe.load import load_recipe
 
 WriteRecipe = Callable[..., Path]

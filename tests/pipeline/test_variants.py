@@ -14,7 +14,7 @@ import torch
 
 from holotype.api import run
 from holotype.core.errors import RecipeError
-from holotype.networks import load_tensors
+from holotype.core.tensor_files import load_tensors
 from holotype.types import ImageTable
 
 WriteRecipe = Callable[..., Path]

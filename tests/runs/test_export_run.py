@@ -21,9 +21,9 @@ import holotype.runs.export.formats
 from holotype.api import run
 from holotype.cli.main import main
 from holotype.core.errors import HolotypeError, InputError
+from holotype.core.tensor_files import load_tensors, save_tensors
 from holotype.data import measure_image, read_image
 from holotype.data.resize import letterbox, resize_image
-from holotype.networks import load_tensors, save_tensors
 from holotype.pipeline.out_of_distribution import ood_reasons
 from holotype.postprocessing.decision import decide, label_names
 from holotype.recipe.sections import ModelSpec

@@ -17,8 +17,9 @@ import holotype.training.epoch as epoch_module
 from holotype.core.errors import TrainingError
 from holotype.core.runtime import Runtime
 from holotype.core.seeds import derive_seed
+from holotype.core.tensor_files import load_tensors
 from holotype.loading import ImageDataset
-from holotype.networks import build_network, load_network, load_tensors, open_checkpoint
+from holotype.networks import build_network, load_network, open_checkpoint
 from holotype.prediction import InferenceOptions, infer_logits
 from holotype.recipe.sections import PredictSpec
 from holotype.training import FitJob, TrainingPaused, fit_model

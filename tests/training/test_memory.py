@@ -94,7 +94,7 @@ def test_whatever_says_that_memory_is_short_a_batch_is_taken_in_halves(
 def test_parts_change_the_rounding_and_nothing_else(
     plan_job: PlanJob, specimens: ImageDataset, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from holotype.networks import load_tensors
+    from holotype.core.tensor_files import load_tensors
 
     job = plan_job({"epochs": 1, "lr": 0.001}, backbone="test_vit", head={"dropout": 0.0})
     fitted(job, specimens, tmp_path / "whole", runtime)

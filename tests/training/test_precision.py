@@ -18,8 +18,9 @@ from torch.nn import functional
 
 import holotype.training.epoch as epoch_module
 from holotype.core.runtime import Runtime
+from holotype.core.tensor_files import load_tensors
 from holotype.loading import ImageDataset
-from holotype.networks import build_network, load_tensors
+from holotype.networks import build_network
 from holotype.prediction import InferenceOptions, in_precision, infer_logits, resolve_precision
 from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.training import FitJob, StepOptions, fit_model, launch_fabric, train_step

@@ -17,8 +17,9 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from holotype.core.errors import TrainingError
 from holotype.core.progress import Progress
 from holotype.core.runtime import Runtime
+from holotype.core.tensor_files import load_tensors
 from holotype.loading import ImageDataset
-from holotype.networks import load_network, load_tensors, open_checkpoint
+from holotype.networks import load_network, open_checkpoint
 from holotype.prediction import InferenceOptions, infer_logits
 from holotype.recipe.sections import PredictSpec
 from holotype.training import FitJob, TrainingPaused, device, fit_model, launch_fabric

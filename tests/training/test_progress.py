@@ -17,8 +17,9 @@ import torch
 import holotype.training.epoch as epoch_module
 import holotype.training.training_state as training_module
 from holotype.core.runtime import Runtime
+from holotype.core.tensor_files import load_tensors
 from holotype.loading import ImageDataset
-from holotype.networks import load_networks, load_tensors, open_checkpoint
+from holotype.networks import load_networks, open_checkpoint
 from holotype.recipe.sections import PredictSpec
 from holotype.training import FitJob, fit_model
 from holotype.training.checkpoint_selection import _rank_candidates

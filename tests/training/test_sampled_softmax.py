@@ -12,10 +12,10 @@ import torch
 
 import holotype.training.epoch as epoch_module
 from holotype.core.runtime import Runtime
+from holotype.core.tensor_files import load_tensors
 from holotype.data import PixelCache
 from holotype.loading import ImageDataset
 from holotype.losses import compose_loss
-from holotype.networks import load_tensors
 from holotype.networks.heads import CosineClassifier
 from holotype.recipe.sections import HeadSpec, MarginSpec, OptimizerSpec
 from holotype.training import FitJob, fit_model

@@ -107,10 +107,21 @@ class Store:
                 _verified[folder] = versions
         return f"{join_names(sorted(wrong), 3)} was changed after it was stored" if wrong else ""
 
-    def list_artifacts(self) -> list[Path]:
-        """Folders of all results, complete or not, by kind and digest."""
+    def list_artifacts(self, family: str = "*") -> list[Path]:
+        """Folders of all results, complete or not, by kind and digest.
+
+        Args:
+            family: Kind of step; all by default.
+        """
         reserved = {"locks", "temporary", "unfinished"}
-        return sorted(path.parent for path in self.root.glob(f"*/*/{FACTS}") if path.parts[-3] not in reserved)
+        return sorted(path.parent for path in self.root.glob(f"{family}/*/{FACTS}") if path.parts[-3] not in reserved)
+
+    def parts(self, folder: Path) -> dict[str, str]:
+        """Digests of everything that a result was made from, by name; empty if it cannot be read."""
+        try:
+            return dict(json.loads((folder / FACTS).read_text(encoding="utf-8"))["parts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     def workspace(self, key: StepKey) -> Path:
         """Folder for the unfinished work of a step, which outlives a killed run."""

@@ -13,7 +13,7 @@ import polars as pl
 from holotype.core.digest import digest_file
 from holotype.core.errors import DataError, StoreError
 from holotype.core.table_files import read_parquet, write_parquet
-from holotype.networks import load_arrays, save_tensors
+from holotype.core.tensor_files import load_arrays, save_tensors
 from holotype.types import Floats
 
 EMBEDDINGS, IMAGES = "embeddings.safetensors", "images.parquet"

@@ -3,15 +3,12 @@ from holotype.networks.backbones import architecture_of as architecture_of
 from holotype.networks.backbones import check_backbone as check_backbone
 from holotype.networks.build import Network as Network
 from holotype.networks.build import build_network as build_network
+from holotype.networks.checkpoint import CLASSIFIER as CLASSIFIER
 from holotype.networks.checkpoint import cache_networks as cache_networks
-from holotype.networks.checkpoint import load_arrays as load_arrays
-from holotype.networks.checkpoint import load_metadata as load_metadata
 from holotype.networks.checkpoint import load_network as load_network
 from holotype.networks.checkpoint import load_networks as load_networks
-from holotype.networks.checkpoint import load_tensors as load_tensors
 from holotype.networks.checkpoint import open_checkpoint as open_checkpoint
 from holotype.networks.checkpoint import save_network as save_network
-from holotype.networks.checkpoint import save_tensors as save_tensors
 from holotype.networks.heads import POOLS as POOLS
 from holotype.networks.heads import Head as Head
 from holotype.networks.pretrained import check_weights as check_weights

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from holotype.core.errors import RecipeError, StoreError, first_line, pluralize
+from holotype.core.tensor_files import load_tensors, save_tensors
 from holotype.networks.backbones import check_backbone
 from holotype.networks.card import CARD, REMEDY, backbone_options, checkpoint_card
 from holotype.recipe.sections import HeadSpec
@@ -25,19 +23,18 @@ if TYPE_CHECKING:
     from holotype.networks.build import Network
 
 __all__ = [
+    "CLASSIFIER",
     "CachedCheckpoint",
     "cache_networks",
-    "load_arrays",
-    "load_metadata",
     "load_network",
     "load_networks",
-    "load_tensors",
     "open_checkpoint",
     "save_network",
-    "save_tensors",
 ]
 
 WEIGHTS = "weights.safetensors"
+CLASSIFIER = "classifier"
+"""Folder of a classifier that is not linear, beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -45,66 +42,6 @@ class CachedCheckpoint(Checkpoint):
     """A checkpoint whose networks stay in memory, for repeated predictions."""
 
     networks: tuple[Network, ...]
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and JSON metadata into one safetensors file, atomically.
-
-    Raises:
-        StoreError: The disk is full or not writable.
-    """
-    import safetensors.torch
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    try:
-        safetensors.torch.save_file(contiguous, temporary, metadata={"metadata": json.dumps(metadata)})
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free
-        raise StoreError(
-            f"{path.name} cannot be written into {path.parent} ({free / 1e6:,.0f} MB free): {error}",
-            remedy="free disk space and run the same command again; finished work is kept",
-        ) from error
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and metadata of a safetensors file.
-
-    Raises:
-        StoreError: The file is damaged or of another format.
-    """
-    return _load_file(path, "pt")
-
-
-def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read tensors as NumPy arrays, and metadata; works without PyTorch.
-
-    Raises:
-        StoreError: The file is damaged or of another format.
-    """
-    return _load_file(path, "numpy")
-
-
-def _load_file(path: Path, framework: str, with_tensors: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        with safe_open(path, framework=framework) as file:
-            names = file.keys() if with_tensors else ()
-            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["metadata"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{path} cannot be read: {error}", remedy="delete it and run again") from error
-
-
-def load_metadata(path: Path) -> dict[str, Any]:
-    """Read the metadata of a safetensors file, without its tensors.
-
-    Raises:
-        StoreError: The file is damaged or of another format.
-    """
-    return _load_file(path, "numpy", with_tensors=False)[1]
 
 
 def save_network(
@@ -158,6 +95,9 @@ def load_networks(checkpoint: Checkpoint) -> list[Network]:
 def _load_weights(checkpoint: Checkpoint, name: str) -> Network:
     import torch
 
+    from holotype.classifiers import load_classifier
+    from holotype.networks.heads import ClassifierLayer
+
     path = checkpoint.folder / name
     try:
         with torch.device("meta"):  # takes no memory, whatever sizes the card has
@@ -166,6 +106,8 @@ def _load_weights(checkpoint: Checkpoint, name: str) -> Network:
         network = _build_from_card(checkpoint.card)
         tensors, _ = load_tensors(path)
         network.load_state_dict(tensors)
+        if checkpoint.card.get("classifier") not in {None, "linear"}:
+            network.head.last = ClassifierLayer(load_classifier(checkpoint.folder / CLASSIFIER))
     except RecipeError as error:
         raise StoreError(f"{path.with_name(CARD)} cannot be used: {error.what}", remedy=REMEDY) from error
     except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:  # of torch and timm

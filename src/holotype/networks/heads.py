@@ -6,13 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from holotype.classifiers import FittedClassifier
 from holotype.core.registry import Registry
 from holotype.networks.activations import make_activation
 from holotype.networks.taxonomy_head import RankLogits
 from holotype.recipe.sections import HeadSpec, MarginSpec
 from holotype.types import RankHeads
 
-__all__ = ["LEARNED_POOLS", "POOLS", "AttentionPool", "CosineClassifier", "GeM", "Head", "as_feature_map"]
+__all__ = [
+    "LEARNED_POOLS",
+    "POOLS",
+    "AttentionPool",
+    "ClassifierLayer",
+    "CosineClassifier",
+    "GeM",
+    "Head",
+    "as_feature_map",
+]
 
 EPSILON = 1e-6
 POOLS = Registry("pooling")
@@ -55,6 +65,32 @@ def concat(features: Tensor) -> Tensor:
         Shape (n, 2 * width).
     """
     return torch.cat([avg(features), max_pool(features)], dim=1)
+
+
+@POOLS.register
+def token(features: Tensor) -> Tensor:
+    """Class token of a vision transformer: its first position.
+
+    Args:
+        features: Shape (n, width, positions, 1).
+
+    Returns:
+        Shape (n, width).
+    """
+    return features[:, :, 0, 0]
+
+
+class ClassifierLayer(nn.Module):
+    """Last layer made of a fitted classifier that is not linear (nearest neighbors, trees)."""
+
+    def __init__(self, classifier: FittedClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compute the logits (n, classes) of features (n, width)."""
+        logits = self.classifier.logits(features.detach().float().cpu().numpy())
+        return torch.from_numpy(logits).to(features.device)
 
 
 class GeM(nn.Module):
@@ -136,7 +172,7 @@ class Head(nn.Module):
             width = hidden
         self.neck = nn.Sequential(*layers)
         self.dropout = nn.Dropout(spec.dropout)
-        self.last: nn.Linear | CosineClassifier
+        self.last: nn.Linear | CosineClassifier | ClassifierLayer
         if spec.margin is None:
             self.last = nn.Linear(width, classes)
             nn.init.zeros_(self.last.bias)

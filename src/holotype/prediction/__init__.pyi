@@ -1,9 +1,11 @@
 from holotype.prediction.embed import embed_images as embed_images
+from holotype.prediction.embed import embed_views as embed_views
 from holotype.prediction.embed import embed_with_network as embed_with_network
 from holotype.prediction.explain import feature_map_size as feature_map_size
 from holotype.prediction.explain import grad_cam as grad_cam
 from holotype.prediction.explain import heat_over_image as heat_over_image
 from holotype.prediction.infer import infer as infer
+from holotype.prediction.infer import infer_features as infer_features
 from holotype.prediction.infer import infer_logits as infer_logits
 from holotype.prediction.pooling import RunningPool as RunningPool
 from holotype.prediction.precision import in_precision as in_precision

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from holotype.core.runtime import Runtime
-from holotype.loading import ImageDataset
+from holotype.loading import ImageDataset, batches_within_memory, read_batch
 from holotype.networks import build_network, load_network
-from holotype.prediction.infer import infer_logits
+from holotype.prediction.infer import infer_logits, prediction_batch_size
 from holotype.prediction.precision import in_precision
-from holotype.prediction.tta import InferenceOptions
+from holotype.prediction.tta import InferenceOptions, tta_transforms
 from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.types import Checkpoint, Floats, Integers, to_dense
 
@@ -19,7 +22,16 @@ def embed_images(
     model: ModelSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Floats:
     """Embed images with the backbone that a model starts from: pooled features, shape (n, width)."""
-    network, _ = build_network(model, 2, dataset.channels, 0)
+    views = embed_views(model, PredictSpec(tta="none"), dataset, rows, runtime, device)
+    parts = [part[:, 0] for part in views]
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+
+
+def embed_views(
+    model: ModelSpec, views: PredictSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
+) -> Iterator[Floats]:
+    """Embed views of images with the backbone that a model starts from, batch by batch: shape (n, views, width)."""
+    network, pretrained = build_network(model, 2, dataset.channels, 0)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def features(batch: Tensor) -> Tensor:
@@ -29,10 +41,20 @@ def embed_images(
     size = model.input.size
     if not isinstance(size, int):
         raise TypeError("resolve input.size before embedding images")
-    options = InferenceOptions(size, "multilabel", PredictSpec(tta="none"))
-    with runtime.progress.task("Embedding the images with a frozen backbone", len(rows)) as task:
-        backbone = in_precision(features, runtime.precision, device)
-        return to_dense(infer_logits(backbone, dataset, rows, options, device, task), "an embedding")
+    transforms = tta_transforms(dataset, InferenceOptions(size, "multilabel", views, model.augment))
+    backbone = in_precision(features, runtime.precision, device)
+    label = f"{model.name}: features of a frozen backbone, weights: {pretrained.description}"
+
+    def embed(parts: Iterator[Integers]) -> Iterator[Floats]:
+        for part in parts:
+            pixels = read_batch(dataset, part, device)
+            embedded = torch.stack([backbone(view(pixels)).float() for view in transforms], dim=1)
+            yield embedded.cpu().numpy()
+
+    with runtime.progress.task(label, len(rows)) as task, torch.inference_mode():
+        for part in batches_within_memory(rows, prediction_batch_size(dataset), embed):
+            yield part
+            task.advance(len(part))
 
 
 def embed_with_network(

@@ -12,7 +12,7 @@ from torch.nn import Module
 from holotype.core.progress import Task
 from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset, batches_within_memory, prefetch, read_batch
-from holotype.networks import load_networks
+from holotype.networks import load_network, load_networks
 from holotype.prediction.pooling import RunningPool
 from holotype.prediction.precision import in_precision
 from holotype.prediction.tta import InferenceOptions, tta_transforms
@@ -21,6 +21,7 @@ from holotype.types import (
     MANY_CLASSES,
     AnyScores,
     Checkpoint,
+    Floats,
     Integers,
     Predictions,
     TopKScores,
@@ -86,6 +87,31 @@ def infer_pools(
     no_scores = np.empty((0, dataset.truth.shape[1]), np.float32)
     empty = keep_top_k(no_scores) if is_topk else no_scores
     return {rule: concatenate(parts) if parts else empty for rule, parts in scores.items()}
+
+
+def infer_features(checkpoint: Checkpoint, features: Floats, rows: Integers, views: PredictSpec) -> list[Predictions]:
+    """Predict images from the features of a frozen backbone: the same scores as `infer`, without the backbone.
+
+    Args:
+        features: Pooled features of the views of each row, shape (n, views, width).
+    """
+    card, network = checkpoint.card, load_network(checkpoint)
+    rules = (*views.pools, "first-view")
+    is_topk = card["kind"] == "multiclass" and len(card["classes"]) > MANY_CLASSES
+    scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
+    with torch.inference_mode():
+        for start in range(0, max(len(rows), 1), PREDICTION_BATCH):
+            batch = torch.from_numpy(np.array(features[start : start + PREDICTION_BATCH]))
+            pools = [RunningPool(rule, card["kind"]) for rule in rules]
+            for view in batch.unbind(dim=1):
+                logits = network.head.classify(view)
+                for pool in pools:
+                    pool.add(logits)
+            for pool in pools:
+                pooled = pool.logits().numpy()
+                scores[pool.rule].append(keep_top_k(pooled) if is_topk else pooled)
+    name = card["model"]["name"]
+    return [Predictions(name, checkpoint.fold, rows, concatenate(scores[rule]), rule) for rule in rules]
 
 
 def prediction_batch_size(dataset: ImageDataset) -> int:

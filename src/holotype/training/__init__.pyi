@@ -2,6 +2,7 @@ from holotype.training.device import find_device as find_device
 from holotype.training.device import launch_fabric as launch_fabric
 from holotype.training.device_types import device_type as device_type
 from holotype.training.fit import fit_model as fit_model
+from holotype.training.frozen import fit_frozen as fit_frozen
 from holotype.training.halt import TrainingPaused as TrainingPaused
 from holotype.training.job import ALL_ROWS as ALL_ROWS
 from holotype.training.job import OTHER_CLASSES as OTHER_CLASSES

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from holotype.core.digest import digest_array, digest_value
 from holotype.core.errors import StoreError
-from holotype.networks import load_metadata, load_tensors, save_tensors
+from holotype.core.tensor_files import load_metadata, load_tensors, save_tensors
 from holotype.training.progress import TrainingProgress
 
 STATES_TO_KEEP = 2

@@ -14,14 +14,17 @@ from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset
 from holotype.networks import open_checkpoint, weights_identity
 from holotype.pipeline.models.digests import computed_precision, digest_inputs, job_label
+from holotype.pipeline.models.frozen import compute_features, fit_frozen_network, read_features
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.prediction import load_scores, save_scores
+from holotype.recipe.sections import PredictSpec
 from holotype.training import FitJob
 from holotype.types import ImageStatistics, Integers, Predictions, take_rows
 
 __all__ = ["TrainedNetwork", "fit_network", "predict_part", "predict_rows", "train_network"]
 
-FIELDS_LEFT_OUT = {"predict", "specialists", "pseudo_labels", "neighbors", "weights", "predictions"}
+FIELDS_LEFT_OUT = {"predict", "specialists", "pseudo_labels", "neighbors", "weights"}
+FIELDS_LEFT_OUT |= {"predictions", "classifier", "measurements"}
 """Fields of a model that training does not read as they are written."""
 
 
@@ -100,22 +103,20 @@ def fit_network(
 
 
 def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
-    """Train a network, or take it from the cache."""
+    """Train a network, or fit the classifier of a frozen backbone; or take it from the cache."""
+    if job.model.is_frozen:
+        features = compute_features(context.steps, job.model, PredictSpec(tta="none"), context)
+        return TrainedNetwork(job, fit_frozen_network(context.steps, job, features, dataset, context))
     return TrainedNetwork(job, fit_network(context.steps, job, context.data.statistics, dataset, context.runtime))
 
 
 def _prediction_reads(
-    trained: TrainedNetwork,
-    rows: Integers,
-    part: str,
-    statistics: ImageStatistics,
-    dataset: ImageDataset,
-    _runtime: Runtime,
+    trained: TrainedNetwork, rows: Integers, part: str, dataset: ImageDataset, context: TrainingContext
 ) -> Reads:
     """A prediction reads the network, the rows' pixels, and TTA views and pooling."""
     digests = {
         "network": trained.key.digest,
-        "pixels": digest_inputs(statistics, rows, dataset.row_normalization),
+        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
         "rows": digest_array(rows),
     }
     settings = trained.job.model.predict.model_dump(mode="json")
@@ -128,16 +129,20 @@ def predict_part(
     trained: TrainedNetwork,
     rows: Integers,
     _part: str,
-    _statistics: ImageStatistics,
     dataset: ImageDataset,
-    runtime: Runtime,
+    context: TrainingContext,
 ) -> None:
     """Predictions of one network for some rows: its held-out fold, test rows or pseudo-label candidates."""
-    from holotype.prediction import infer
+    from holotype.prediction import infer, infer_features
     from holotype.training import launch_fabric
 
-    device, views = launch_fabric(runtime).device, trained.job.model.predict
-    predictions = infer(open_checkpoint(trained.network), dataset, rows, views, runtime, device)
+    model, checkpoint = trained.job.model, open_checkpoint(trained.network)
+    if model.is_frozen:
+        features = read_features(compute_features(context.steps, model, model.predict, context), model, rows, context)
+        predictions = infer_features(checkpoint, features, rows, model.predict)
+    else:
+        device = launch_fabric(context.runtime).device
+        predictions = infer(checkpoint, dataset, rows, model.predict, context.runtime, device)
     np.save(output.folder / "rows.npy", rows, allow_pickle=False)
     for prediction in predictions:
         save_scores(output.folder, prediction.pool, prediction.logits)
@@ -155,13 +160,12 @@ def predict_rows(
         By part, one entry per pooling and the first view alone last.
     """
     names = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
-    statistics, steps, runtime = context.data.statistics, context.steps, context.runtime
 
     def predict(name: str) -> list[Predictions]:
-        result = predict_part(steps, trained, parts[name], name, statistics, dataset, runtime)
+        result = predict_part(context.steps, trained, parts[name], name, dataset, context)
         return _read_predictions(result.folder, trained.job)
 
-    predictions = dict(zip(names, steps.each(predict, names), strict=True))
+    predictions = dict(zip(names, context.steps.each(predict, names), strict=True))
     empty = [
         replace(entry, rows=entry.rows[:0], logits=take_rows(entry.logits, slice(0))) for entry in predictions[names[0]]
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from holotype.networks import load_metadata
+from holotype.core.tensor_files import load_metadata
 from holotype.training import ALL_ROWS
 from holotype.types import Integers, Predictions, replace_rows
 

@@ -64,12 +64,11 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
     trained_folds = context.steps.each(fit_fold, jobs)
     prediction_folds = trained_folds
     if context.final_model == "refit":
-        training_histories = [
-            read_parquet(fold_models.overall.network / "history.parquet") for fold_models in trained_folds
-        ]
-        full_job = plan_fit(
-            data.images, data.folds, ALL_ROWS, refit_model(model, training_histories), context.seed, normalization
-        )
+        final = model
+        if not model.is_frozen:
+            history_files = [fold_models.overall.network / "history.parquet" for fold_models in trained_folds]
+            final = refit_model(model, [read_parquet(path) for path in history_files])
+        full_job = plan_fit(data.images, data.folds, ALL_ROWS, final, context.seed, normalization)
         prediction_folds = [fit_fold(full_job)]
     predictions = [_collect_predictions(model, classes, trained_folds, prediction_folds)]
     if model.neighbors is not None:
@@ -227,5 +226,6 @@ def histories(models: Sequence[ModelPredictions]) -> dict[str, Path]:
             card = json.loads((network / "card.json").read_text(encoding="utf-8"))
             name = "all rows" if card["fold"] == ALL_ROWS else f"fold{card['fold']}"
             domain = "" if card["domain"] is None else f", {card['domain']}"
-            paths[f"{model.name}/{name}{domain}"] = network / "history.parquet"
+            if (network / "history.parquet").is_file():  # frozen backbones have none
+                paths[f"{model.name}/{name}{domain}"] = network / "history.parquet"
     return paths

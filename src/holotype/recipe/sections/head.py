@@ -25,9 +25,9 @@ class MarginSpec(Section):
 class HeadSpec(Section):
     """Head of a network: from the backbone's last feature map to one logit per class."""
 
-    pool: Literal["avg", "max", "concat", "gem", "attention"] = "avg"
-    """Pooling of the feature map; `concat` is average and maximum, `gem` generalized mean pooling, `attention` a
-    weighted mean; the last two have learned parameters."""
+    pool: Literal["avg", "max", "concat", "token", "gem", "attention"] = "avg"
+    """Pooling of the feature map; `concat` is average and maximum, `token` the class token of a vision transformer,
+    `gem` generalized mean pooling, `attention` a weighted mean; the last two have learned parameters."""
     batch_norm: bool = False
     """Batch normalization of the pooled features."""
     hidden: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]] | None = None

@@ -10,13 +10,19 @@ from pydantic import Field, field_validator, model_validator
 from holotype.recipe.sections.augment import AugmentSpec
 from holotype.recipe.sections.base import Name, Section
 from holotype.recipe.sections.checkpoints import CheckpointsSpec
+from holotype.recipe.sections.classifier import ClassifierSpec, LogisticClassifierSpec
 from holotype.recipe.sections.head import HeadSpec
 from holotype.recipe.sections.input import InputSpec
 from holotype.recipe.sections.learning import NeighborsSpec, PseudoLabelsSpec, SpecialistsSpec
+from holotype.recipe.sections.measurements import MeasurementsSpec
 from holotype.recipe.sections.phase import PhaseSpec
 from holotype.recipe.sections.predictions import PredictionsSpec
 
 __all__ = ["ModelSpec", "PredictSpec"]
+
+FROZEN_FIELDS = {"name", "backbone", "weights", "activation", "classes", "input", "head", "classifier", "predict"}
+FROZEN_FIELDS |= {"neighbors"}
+TABLE_FIELDS = {"name", "classes", "classifier", "measurements"}
 
 
 class PredictSpec(Section):
@@ -89,9 +95,24 @@ class ModelSpec(Section):
     specialists: SpecialistsSpec | None = None
     pseudo_labels: PseudoLabelsSpec | None = None
     neighbors: NeighborsSpec | None = None
+    classifier: ClassifierSpec | None = None
+    """Classifier on the features of the pretrained backbone, which is not trained (a linear probe), instead of
+    `phases`; or on `measurements`. The kind alone is enough: `logistic`, `ridge`, `lda`, `knn` or `lightgbm`."""
+    measurements: MeasurementsSpec | None = None
+    """Table of measurements (CellProfiler, pycytominer, embeddings), instead of a network."""
     predictions: PredictionsSpec | None = None
     """Scores from another program, instead of a network."""
     predict: PredictSpec = PredictSpec()
+
+    @property
+    def reads_images(self) -> bool:
+        """True if the model is a network, trained or with frozen features."""
+        return self.predictions is None and self.measurements is None
+
+    @property
+    def is_frozen(self) -> bool:
+        """True if a classifier on the features of a frozen backbone takes the place of training."""
+        return self.classifier is not None and self.measurements is None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,6 +175,32 @@ class ModelSpec(Section):
     def _validate_taxonomy(self) -> ModelSpec:
         if self.classes != "all" and self.head.taxonomy is not None:
             raise ValueError("head.taxonomy: requires all classes; write classes: all, or leave taxonomy out")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_classifier(cls, values: Any) -> Any:
+        """Defaults of a model with a classifier: one view of each image; logistic regression on measurements."""
+        if not isinstance(values, dict):
+            return values
+        if values.get("measurements") is not None and values.get("classifier") is None:
+            values = values | {"classifier": LogisticClassifierSpec()}
+        is_frozen = values.get("classifier") is not None and values.get("measurements") is None
+        return values | {"predict": {"tta": "none"}} if is_frozen and "predict" not in values else values
+
+    @model_validator(mode="after")
+    def _validate_classifier(self) -> ModelSpec:
+        if self.classifier is None:
+            return self
+        kind, allowed = ("measurements", TABLE_FIELDS) if self.measurements else ("classifier", FROZEN_FIELDS)
+        extra = sorted(name for name in self.model_fields_set - allowed if getattr(self, name) is not None)
+        if extra:
+            raise ValueError(f"{extra[0]}: a model with `{kind}` trains no network; leave it out")
+        for name in ("hidden", "batch_norm", "margin", "taxonomy", "classes_per_step"):
+            if getattr(self.head, name):
+                raise ValueError(f"head.{name}: a model with `classifier` trains no head; leave it out")
+        if self.head.pool in {"gem", "attention"}:
+            raise ValueError(f"head.pool: {self.head.pool} has learned parameters; write avg, max or concat")
         return self
 
     @field_validator("classes")

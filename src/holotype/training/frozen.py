@@ -1,0 +1,59 @@
+"""Frozen backbone: a classifier is fitted on its features and becomes the last layer of the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holotype.classifiers import fit_classifier
+from holotype.core.errors import DataError
+from holotype.core.runtime import Runtime
+from holotype.core.seeds import derive_seed
+from holotype.loading import ImageDataset
+from holotype.networks import CLASSIFIER, build_network, save_network
+from holotype.training.job import FitJob
+from holotype.types import Floats, Integers
+
+
+def fit_frozen(
+    job: FitJob, dataset: ImageDataset, features: Floats, groups: Integers, folder: Path, runtime: Runtime
+) -> None:
+    """Fit the classifier of a frozen backbone and write both as one network.
+
+    Args:
+        features: Pooled features of the training rows, shape (n, width).
+        groups: Independent group of each training row, shape (n,).
+        folder: Takes the checkpoint.
+    """
+    spec = job.model.classifier
+    if spec is None:
+        raise TypeError("the model has no classifier")
+    seed = derive_seed(job.seed, job.seed_name, job.fold, "weights")
+    network, pretrained = build_network(job.model, len(job.classes), dataset.channels, seed, job.fold)
+    classifier = fit_classifier(
+        features,
+        dataset.truth.rows(job.train_rows),
+        spec,
+        classes=len(job.classes),
+        kind=job.kind,
+        groups=groups,
+        seed=derive_seed(job.seed, job.seed_name, job.fold, "classifier"),
+        threads=runtime.thread_count,
+    )
+    facts: dict[str, Any] = {"backbone_options": pretrained.options, "weights": pretrained.description}
+    facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
+    facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
+    facts |= {"classifier": "linear", "classifier_summary": classifier.describe()}
+    linear = classifier.as_linear()
+    if linear is None:
+        facts["classifier"] = spec.kind
+        classifier.save(folder / CLASSIFIER)
+    elif not isinstance(network.head.last, torch.nn.Linear):
+        raise DataError("the head of a frozen backbone is linear", field="models.head")
+    else:
+        with torch.no_grad():
+            network.head.last.weight.copy_(torch.from_numpy(linear[0]))
+            network.head.last.bias.copy_(torch.from_numpy(linear[1]))
+    save_network(folder, network, job.card(dataset.pixel_cache) | facts)
