@@ -37,6 +37,11 @@ def steps(tmp_path: Path, said: StringIO) -> Steps:
     return Steps(Store(tmp_path / "store"), RunLog(tmp_path / "log.jsonl"), Progress(said))
 
 
+def again(steps: Steps) -> Steps:
+    """The steps of another run."""
+    return Steps(steps.store, steps.log, steps.progress)
+
+
 def states(steps: Steps) -> list[str]:
     return [line["state"] for line in steps.log.read("step")]
 
@@ -54,7 +59,7 @@ def fit(output: StepOutput, _label: str, text: str) -> None:
 
 
 def test_a_value_is_made_once_and_read_back_afterwards(steps: Steps) -> None:
-    first, second = measure(steps, "aa", VALUE), measure(steps, "aa", None)
+    first, second = measure(steps, "aa", VALUE), measure(again(steps), "aa", None)
     for result in (first, second):
         assert np.array_equal(result.read(Measured).numbers, VALUE.numbers)
         assert result.read(Measured).words == VALUE.words
@@ -92,9 +97,10 @@ def test_a_step_with_unfinished_work_is_resumed_and_says_so(steps: Steps, said: 
 
 
 def test_a_step_that_is_taken_from_the_store_says_so(steps: Steps, said: StringIO) -> None:
-    for _ in range(2):
-        measure(steps, "aa", VALUE)
-    assert said.getvalue() == "statistics: read from the cache\n"
+    for run in (steps, again(steps), again(steps)):
+        measure(run, "aa", VALUE)
+        measure(run, "aa", VALUE)  # a second time in a run is no news
+    assert said.getvalue() == "statistics: read from the cache\n" * 2
 
 
 def test_a_step_that_fails_is_begun_and_not_logged_as_done(steps: Steps) -> None:
@@ -139,8 +145,8 @@ def dry_run(steps: Steps) -> DryRun:
 def test_a_dry_run_notes_what_would_run_and_makes_nothing(steps: Steps) -> None:
     made = measure(steps, "aa", VALUE)
     forecast = dry_run(steps)
-    again = measure(forecast, "aa", None)
-    assert (again.read(Measured).words, again.digest) == (("a", "b"), made.digest)
+    known = measure(forecast, "aa", None)
+    assert (known.read(Measured).words, known.digest) == (("a", "b"), made.digest)
     other = fit(forecast, "main 0", "x")
     assert not other.path.exists()
     assert not other.is_cached
@@ -188,8 +194,8 @@ def test_a_damaged_artefact_is_named_and_made_again(steps: Steps, said: StringIO
     measure(steps, "aa", VALUE)
     path = steps.store.path(KEY) / "numbers.npy"
     path.write_bytes(path.read_bytes()[:-8] + b"\7" * 8)
-    again = measure(steps, "aa", VALUE).read(Measured)
-    assert np.array_equal(again.numbers, VALUE.numbers)
+    repaired = measure(again(steps), "aa", VALUE).read(Measured)
+    assert np.array_equal(repaired.numbers, VALUE.numbers)
     assert states(steps) == ["made", "made"]
     assert f"statistics: the cached result is damaged and will be computed again: {path.parent}: numbers.npy" in (
         said.getvalue()

@@ -155,6 +155,8 @@ def test_every_field_of_a_model_is_in_the_key_of_its_training() -> None:
         "specialists": "the specialists' phases stand in the jobs of the specialists",
         "neighbors": "the search comes after the training, and is in the key of the index",
         "predictions": "a model of imported scores trains nothing",
+        "classifier": "takes the place of training, and is in the key of its own fit",
+        "measurements": "takes the place of a network",
         "pseudo_labels.rounds": "each round is a job of its own, with its number",
         "pseudo_labels.roles": "the rows that join are in the key themselves",
         "pseudo_labels.threshold": "the rows that join are in the key themselves",

@@ -188,6 +188,7 @@ class Steps:
         facts: Additional facts for the report, by name.
         states: `made`, `resumed` or `reused`, by step.
         costs: `seconds` and `peak_mb` of the execution of each step, in this run or an earlier one, if known.
+        taken: Names and digests of the steps so far.
     """
 
     executes = True
@@ -198,15 +199,20 @@ class Steps:
     facts: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
 
     def take(self, key: StepKey, write: Callable[[Path], object]) -> StepResult:
-        """Take the result of a step from the cache, or execute it.
+        """Take the result of a step from the cache, or execute it; only the first time in a run is logged.
 
         Args:
             write: Executes the step: writes its files into a folder.
         """
         started = time.perf_counter()
         result = StepResult(key, self.store)
+        name = f"{key.step} {key.digest}"
+        if name in self.taken and result.is_cached:
+            return result
+        self.taken.add(name)
         if self._is_stored(key):
             self._record(key, "reused", self.store.measured_cost(key))
             return result

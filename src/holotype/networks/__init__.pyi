@@ -3,7 +3,6 @@ from holotype.networks.backbones import architecture_of as architecture_of
 from holotype.networks.backbones import check_backbone as check_backbone
 from holotype.networks.build import Network as Network
 from holotype.networks.build import build_network as build_network
-from holotype.networks.checkpoint import CLASSIFIER as CLASSIFIER
 from holotype.networks.checkpoint import cache_networks as cache_networks
 from holotype.networks.checkpoint import load_network as load_network
 from holotype.networks.checkpoint import load_networks as load_networks

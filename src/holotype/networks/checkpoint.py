@@ -22,19 +22,9 @@ if TYPE_CHECKING:
 
     from holotype.networks.build import Network
 
-__all__ = [
-    "CLASSIFIER",
-    "CachedCheckpoint",
-    "cache_networks",
-    "load_network",
-    "load_networks",
-    "open_checkpoint",
-    "save_network",
-]
+__all__ = ["CachedCheckpoint", "cache_networks", "load_network", "load_networks", "open_checkpoint", "save_network"]
 
 WEIGHTS = "weights.safetensors"
-CLASSIFIER = "classifier"
-"""Folder of a classifier that is not linear, beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +97,7 @@ def _load_weights(checkpoint: Checkpoint, name: str) -> Network:
         tensors, _ = load_tensors(path)
         network.load_state_dict(tensors)
         if checkpoint.card.get("classifier") not in {None, "linear"}:
-            network.head.last = ClassifierLayer(load_classifier(checkpoint.folder / CLASSIFIER))
+            network.head.last = ClassifierLayer(load_classifier(checkpoint.folder))
     except RecipeError as error:
         raise StoreError(f"{path.with_name(CARD)} cannot be used: {error.what}", remedy=REMEDY) from error
     except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:  # of torch and timm

@@ -12,7 +12,7 @@ from holotype.core.errors import DataError
 from holotype.core.runtime import Runtime
 from holotype.core.seeds import derive_seed
 from holotype.loading import ImageDataset
-from holotype.networks import CLASSIFIER, build_network, save_network
+from holotype.networks import build_network, save_network
 from holotype.training.job import FitJob
 from holotype.types import Floats, Integers
 
@@ -49,7 +49,7 @@ def fit_frozen(
     linear = classifier.as_linear()
     if linear is None:
         facts["classifier"] = spec.kind
-        classifier.save(folder / CLASSIFIER)
+        classifier.save(folder)
     elif not isinstance(network.head.last, torch.nn.Linear):
         raise DataError("the head of a frozen backbone is linear", field="models.head")
     else:

@@ -193,7 +193,8 @@ class ModelSpec(Section):
         if self.classifier is None:
             return self
         kind, allowed = ("measurements", TABLE_FIELDS) if self.measurements else ("classifier", FROZEN_FIELDS)
-        extra = sorted(name for name in self.model_fields_set - allowed if getattr(self, name) is not None)
+        others = {name: field for name, field in type(self).model_fields.items() if name not in allowed}
+        extra = [name for name, field in others.items() if getattr(self, name) != field.get_default()]
         if extra:
             raise ValueError(f"{extra[0]}: a model with `{kind}` trains no network; leave it out")
         for name in ("hidden", "batch_norm", "margin", "taxonomy", "classes_per_step"):
