@@ -45,6 +45,7 @@ def test_poolings_are_those_of_torch(shape):
     features = noise(*shape)
     average, largest = functional.adaptive_avg_pool2d(features, 1), functional.adaptive_max_pool2d(features, 1)
     expected = {"avg": average, "max": largest, "concat": torch.cat([average, largest], dim=1)}
+    expected["token"] = features.flatten(2)[:, :, :1]
     assert set(expected) == set(POOLS)
     for name, pooled in expected.items():
         torch.testing.assert_close(POOLS[name](features), pooled.flatten(1))

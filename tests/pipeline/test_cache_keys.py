@@ -105,12 +105,12 @@ def context_of(statistics: ImageStatistics = STATISTICS, digests: dict[str, str]
     return TrainingContext(data, 1, Steps(STORE, RunLog(Path("log.jsonl")), Progress(quiet=True)), RUNTIME)
 
 
-def trained(job: FitJob, fit: StepKey) -> TrainedNetwork:
-    return TrainedNetwork(job, StepResult(fit, STORE))
+def trained(job: FitJob, fit: StepKey, dataset: ImageDataset = SPECIMENS) -> TrainedNetwork:
+    return TrainedNetwork(job, StepResult(fit, STORE), dataset)
 
 
 def predict_key(job: FitJob, rows: np.ndarray, dataset: ImageDataset = SPECIMENS) -> StepKey:
-    return predict_part.key(trained(job, FIT), rows, "oof", STATISTICS, dataset, RUNTIME)
+    return predict_part.key(trained(job, FIT, dataset), rows, "oof", context_of())
 
 
 def folds_key(split: SplitSpec, seed: int, digests: dict[str, str], *more: Any) -> StepKey:
@@ -177,7 +177,7 @@ def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions
 def test_every_field_of_neighbours_is_in_the_key_of_the_index() -> None:
     def key_of(section: Section) -> StepKey:
         job = replace(JOB, model=MODEL.model_copy(update={"neighbors": section}))
-        return index_training_images.key(trained(job, FIT), np.arange(9), SPECIMENS, context_of())
+        return index_training_images.key(trained(job, FIT), np.arange(9), context_of())
 
     reasons = {"override_similarity"}  # the votes are counted anew in every run
     assert same_keys(NeighborsSpec(), key_of) == reasons

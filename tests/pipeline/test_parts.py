@@ -15,13 +15,16 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from holotype.cache import StepKey, StepResult, Store
+from holotype.cache import RunLog, StepKey, StepResult, Steps, Store
 from holotype.core.errors import InputError
+from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.data import PixelCache
 from holotype.loading import ImageDataset
+from holotype.pipeline.models import TrainingContext
 from holotype.pipeline.models.networks import TrainedNetwork, fit_network, predict_part
+from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.runtime import make_runtime
 from holotype.recipe.load import load_recipe
 from holotype.recipe.sections import ModelSpec
@@ -102,8 +105,10 @@ def test_what_does_not_count_in_training_is_not_in_its_key(key: StepKey) -> None
 
 
 def predict_key(job: FitJob, fit: StepKey, statistics: ImageStatistics, rows: np.ndarray) -> StepKey:
-    trained = TrainedNetwork(job, StepResult(fit, Store(Path("store"))))
-    return predict_part.key(trained, rows, "oof", statistics, SPECIMENS, Runtime())
+    steps = Steps(Store(Path("store")), RunLog(Path("log.jsonl")), Progress(quiet=True))
+    data = PreparedData(None, statistics, None, None, ())  # type: ignore[arg-type]
+    trained = TrainedNetwork(job, StepResult(fit, steps.store), SPECIMENS)
+    return predict_part.key(trained, rows, "oof", TrainingContext(data, 1, steps, Runtime()))
 
 
 def test_predictions_hang_on_the_network_the_views_and_the_images() -> None:

@@ -85,7 +85,7 @@ def build_network(
     torch.manual_seed(seed)
     pretrained = replace(pretrained, options=options)
     network = build_architecture(
-        backbone, classes, channels, model.head, options, model.activation, rank_heads, channels_as
+        backbone, classes, channels, model.head, options, model.activation, rank_heads, channels_as=channels_as
     )
     if pretrained.state is not None:
         _load_backbone(network.backbone, pretrained.state, stem_channels)
@@ -100,6 +100,7 @@ def build_architecture(
     options: dict[str, Any],
     activation: str | None = None,
     rank_heads: RankHeads | None = None,
+    *,
     channels_as: str = "stacked",
 ) -> Network:
     """Build a network with random weights, to load weights into.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def predict_reruns(
         if budget:
             loaded = plan_for_budget(source, changes, budget, dry_run, runtime, time.perf_counter()).recipes[-1]
         prepared = prepare(loaded, dry_run, runtime, read_earlier_folds(folder, loaded, runtime.progress, source))
-        train_models(loaded, prepared, dry_run, runtime)
+        with suppress(UnknownUntilRunError):  # what comes after the models reads their networks, not their scores
+            train_models(loaded, prepared, dry_run, runtime)
         if prepared.review is not None:
             find_reviewed_scores(prepared.review, loaded.data.review, dry_run)
     except UnknownUntilRunError as error:

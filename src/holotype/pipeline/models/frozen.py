@@ -48,8 +48,8 @@ def compute_features(output: StepOutput, model: ModelSpec, views: PredictSpec, c
     keys = _image_keys(model, context)
     rows = np.setdiff1d(np.arange(len(context.images)), context.data.audit.unreadable)
     unique, first = np.unique(keys[rows], return_index=True)
-    features, known = _take_over_features(output, unique, context)
-    missing = np.flatnonzero(~known)
+    features, is_computed = _take_over_features(output, unique, context)
+    missing = np.flatnonzero(~is_computed)
     if len(missing):
         dataset = unlabeled_dataset(model, cached_pixels(model, context), context)
         device = launch_fabric(context.runtime).device
@@ -66,26 +66,26 @@ def _take_over_features(
     output: StepOutput, keys: NDArray[np.str_], context: TrainingContext
 ) -> tuple[Floats | None, NDArray[np.bool_]]:
     """Features that an earlier run computed for the same images with the same settings, and a mask of them."""
-    known, features = np.zeros(len(keys), bool), None
+    is_computed, features = np.zeros(len(keys), bool), None
     for folder in _earlier_features(output, context):
         earlier = np.load(folder / "keys.npy", allow_pickle=False)
         common, ours, theirs = np.intersect1d(keys, earlier, return_indices=True)
-        if len(common) and not known[ours].all():
+        if len(common) and not is_computed[ours].all():
             stored = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
             features = (
                 features if features is not None else _open_features(output.folder, (len(keys), *stored.shape[1:]))
             )
             features[ours] = stored[theirs]
-            known[ours] = True
-    return features, known
+            is_computed[ours] = True
+    return features, is_computed
 
 
 def _earlier_features(output: StepOutput, context: TrainingContext) -> Iterator[Path]:
     store = context.steps.store
-    wanted = {name: digest for name, digest in output.key.parts.items() if name != "images"}
+    settings = {name: digest for name, digest in output.key.parts.items() if name != "images"}
     for folder in store.list_artifacts(output.key.family):
         parts = {name: digest for name, digest in store.parts(folder).items() if name != "images"}
-        if parts == wanted and not store.describe_damage(folder):
+        if parts == settings and not store.describe_damage(folder):
             yield folder
 
 

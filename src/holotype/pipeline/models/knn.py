@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from holotype.cache import Reads, StepOutput, StepResult, library_versions, step
 from holotype.core.digest import digest_array
 from holotype.core.errors import pluralize
-from holotype.loading import ImageDataset
 from holotype.neighbors import (
     IndexedImages,
     Neighbors,
@@ -48,7 +47,16 @@ from holotype.types import (
     keep_top_k,
 )
 
-__all__ = ["FoldKnn", "FoldNeighbors", "find_neighbors", "knn_model", "knn_scores", "vote_neighbors"]
+__all__ = [
+    "FoldKnn",
+    "FoldNeighbors",
+    "find_neighbors",
+    "index_training_images",
+    "knn_model",
+    "knn_scores",
+    "search_index",
+    "vote_neighbors",
+]
 
 TieGroups = tuple[Integers, Integers] | None
 TEMPERATURE_SCORES = 20_000_000  # rows times classes used to fit the temperature
@@ -78,7 +86,7 @@ class FoldKnn(FoldNeighbors):
 
 
 def find_neighbors(
-    overall: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
+    overall: TrainedNetwork, parts: Mapping[str, Integers], context: TrainingContext
 ) -> FoldNeighbors | None:
     """Find the nearest training images of every row that a fold's network predicts.
 
@@ -87,7 +95,6 @@ def find_neighbors(
     Args:
         overall: Network of the fold.
         parts: Image rows by name of the part.
-        dataset: Pixels and labels.
 
     Returns:
         None for a model without neighbors.
@@ -100,7 +107,7 @@ def find_neighbors(
         return None
     require_no_scored_fold(images.sample_numbers[job.train_rows], context.data.folds.fold_of_sample, job.fold)
     duplicate_group = duplicate_components(images, context.data.audit)[images.sample_numbers]
-    index = index_training_images(steps, overall, duplicate_group, dataset, context)
+    index = index_training_images(steps, overall, duplicate_group, context)
 
     def find(name: str) -> Neighbors:
         rows = parts[name]
@@ -108,7 +115,7 @@ def find_neighbors(
             k = (job.model.neighbors or NeighborsSpec()).k
             return Neighbors(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
         tie_groups = (duplicate_group[rows], duplicate_group[job.train_rows]) if name == "oof" else None
-        return search_index(steps, index, overall, rows, name, tie_groups, dataset, context).read(Neighbors)
+        return search_index(steps, index, overall, rows, name, tie_groups, context).read(Neighbors)
 
     neighbors = steps.each(find, parts)
     found_by_part = {name: (parts[name], nearest) for name, nearest in zip(parts, neighbors, strict=True)}
@@ -131,13 +138,11 @@ def vote_neighbors(
     return FoldKnn(nearest.folder, nearest.keys, nearest.neighbors, votes)
 
 
-def _index_reads(
-    overall: TrainedNetwork, duplicate_group: Integers, dataset: ImageDataset, context: TrainingContext
-) -> Reads:
+def _index_reads(overall: TrainedNetwork, duplicate_group: Integers, context: TrainingContext) -> Reads:
     rows = overall.job.train_rows
     digests = {
         "network": overall.key.digest,
-        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
+        "pixels": digest_inputs(context.data.statistics, rows, overall.dataset.row_normalization),
         "duplicates": digest_array(duplicate_group[rows]),
         "search": library_versions("faiss-cpu", "faiss-gpu"),
     }
@@ -146,18 +151,14 @@ def _index_reads(
 
 @step("index", 3, _index_reads)
 def index_training_images(
-    output: StepOutput,
-    overall: TrainedNetwork,
-    duplicate_group: Integers,
-    dataset: ImageDataset,
-    context: TrainingContext,
+    output: StepOutput, overall: TrainedNetwork, duplicate_group: Integers, context: TrainingContext
 ) -> None:
     """Index of the training images of one network, embedded by it.
 
     Args:
         duplicate_group: Duplicate group of each image row.
     """
-    _write_index(output.folder, overall, duplicate_group, dataset, context)
+    _write_index(output.folder, overall, duplicate_group, context)
 
 
 def _search_reads(
@@ -166,12 +167,11 @@ def _search_reads(
     rows: Integers,
     part: str,
     tie_groups: TieGroups,
-    dataset: ImageDataset,
     context: TrainingContext,
 ) -> Reads:
     digests = {
         "index": index.key.digest,
-        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
+        "pixels": digest_inputs(context.data.statistics, rows, overall.dataset.row_normalization),
         "rows": digest_array(rows),
         "duplicates": digest_array(tie_groups[0] if tie_groups else rows[:0]),
     }
@@ -187,7 +187,6 @@ def search_index(
     rows: Integers,
     part: str,
     tie_groups: TieGroups,
-    dataset: ImageDataset,
     context: TrainingContext,
 ) -> None:
     """Nearest neighbors of some rows among the training images.
@@ -196,7 +195,7 @@ def search_index(
         tie_groups: Duplicate groups of the rows and of the training images, which are then no neighbors of each other.
     """
     spec = overall.job.model.neighbors or NeighborsSpec()
-    queries = _embed(overall, rows, dataset, context)
+    queries = _embed(overall, rows, context)
     nearest = make_index(load_index(index.folder).embeddings, spec.index).search(queries, spec.k, tie_groups)
     _warn_if_few(nearest, spec, overall.job.label, part, context)
     output.write(nearest)
@@ -268,12 +267,10 @@ def knn_model(
     )
 
 
-def _write_index(
-    folder: Path, overall: TrainedNetwork, duplicate_group: Integers, dataset: ImageDataset, context: TrainingContext
-) -> None:
+def _write_index(folder: Path, overall: TrainedNetwork, duplicate_group: Integers, context: TrainingContext) -> None:
     job, images = overall.job, context.images
-    rows, truth = job.train_rows, dataset.truth.rows(job.train_rows)
-    embeddings = _embed(overall, rows, dataset, context)
+    rows, truth = job.train_rows, overall.dataset.truth.rows(job.train_rows)
+    embeddings = _embed(overall, rows, context)
     prior = (truth.counts() / len(rows)).astype(np.float32)
     spec = job.model.neighbors or NeighborsSpec()
     count = min(len(rows), max(1, TEMPERATURE_SCORES // len(prior)))
@@ -292,12 +289,12 @@ def _write_index(
     save_index(folder, embeddings, index_rows, metadata)
 
 
-def _embed(overall: TrainedNetwork, rows: Integers, dataset: ImageDataset, context: TrainingContext) -> Floats:
+def _embed(overall: TrainedNetwork, rows: Integers, context: TrainingContext) -> Floats:
     from holotype.prediction import embed_with_network
     from holotype.training import launch_fabric
 
     device = launch_fabric(context.runtime).device
-    return embed_with_network(open_checkpoint(overall.network), dataset, rows, context.runtime, device)
+    return embed_with_network(open_checkpoint(overall.network), overall.dataset, rows, context.runtime, device)
 
 
 def _labels(collection: IndexedImages, classes: int) -> LabelMatrix:

@@ -21,8 +21,10 @@ from holotype.recipe.sections import ModelSpec
 from holotype.types import Floats, ImageStatistics, Integers, LabelMatrix
 
 __all__ = [
+    "build_cached_pixels",
     "cache_format",
     "cached_pixels",
+    "embed_table",
     "embed_with_model",
     "reopen_cached_pixels",
     "resolve_model",

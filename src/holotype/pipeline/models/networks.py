@@ -30,10 +30,11 @@ FIELDS_LEFT_OUT |= {"predictions", "classifier", "measurements"}
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """Trained network of one job."""
+    """Trained network of one job, and the dataset that it was trained on."""
 
     job: FitJob
     result: StepResult
+    dataset: ImageDataset
 
     @property
     def key(self) -> StepKey:
@@ -106,17 +107,16 @@ def train_network(job: FitJob, dataset: ImageDataset, context: TrainingContext) 
     """Train a network, or fit the classifier of a frozen backbone; or take it from the cache."""
     if job.model.is_frozen:
         features = compute_features(context.steps, job.model, PredictSpec(tta="none"), context)
-        return TrainedNetwork(job, fit_frozen_network(context.steps, job, features, dataset, context))
-    return TrainedNetwork(job, fit_network(context.steps, job, context.data.statistics, dataset, context.runtime))
+        return TrainedNetwork(job, fit_frozen_network(context.steps, job, features, dataset, context), dataset)
+    result = fit_network(context.steps, job, context.data.statistics, dataset, context.runtime)
+    return TrainedNetwork(job, result, dataset)
 
 
-def _prediction_reads(
-    trained: TrainedNetwork, rows: Integers, part: str, dataset: ImageDataset, context: TrainingContext
-) -> Reads:
+def _prediction_reads(trained: TrainedNetwork, rows: Integers, part: str, context: TrainingContext) -> Reads:
     """A prediction reads the network, the rows' pixels, and TTA views and pooling."""
     digests = {
         "network": trained.key.digest,
-        "pixels": digest_inputs(context.data.statistics, rows, dataset.row_normalization),
+        "pixels": digest_inputs(context.data.statistics, rows, trained.dataset.row_normalization),
         "rows": digest_array(rows),
     }
     settings = trained.job.model.predict.model_dump(mode="json")
@@ -125,12 +125,7 @@ def _prediction_reads(
 
 @step("predict", 6, _prediction_reads)
 def predict_part(
-    output: StepOutput,
-    trained: TrainedNetwork,
-    rows: Integers,
-    _part: str,
-    dataset: ImageDataset,
-    context: TrainingContext,
+    output: StepOutput, trained: TrainedNetwork, rows: Integers, _part: str, context: TrainingContext
 ) -> None:
     """Predictions of one network for some rows: its held-out fold, test rows or pseudo-label candidates."""
     from holotype.prediction import infer, infer_features
@@ -142,14 +137,14 @@ def predict_part(
         predictions = infer_features(checkpoint, features, rows, model.predict)
     else:
         device = launch_fabric(context.runtime).device
-        predictions = infer(checkpoint, dataset, rows, model.predict, context.runtime, device)
+        predictions = infer(checkpoint, trained.dataset, rows, model.predict, context.runtime, device)
     np.save(output.folder / "rows.npy", rows, allow_pickle=False)
     for prediction in predictions:
         save_scores(output.folder, prediction.pool, prediction.logits)
 
 
 def predict_rows(
-    trained: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
+    trained: TrainedNetwork, parts: Mapping[str, Integers], context: TrainingContext
 ) -> dict[str, list[Predictions]]:
     """Predict some rows with a trained network.
 
@@ -162,7 +157,7 @@ def predict_rows(
     names = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
 
     def predict(name: str) -> list[Predictions]:
-        result = predict_part(context.steps, trained, parts[name], name, dataset, context)
+        result = predict_part(context.steps, trained, parts[name], name, context)
         return _read_predictions(result.folder, trained.job)
 
     predictions = dict(zip(names, context.steps.each(predict, names), strict=True))

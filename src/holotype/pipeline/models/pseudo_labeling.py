@@ -18,18 +18,12 @@ from holotype.types import Integers
 __all__ = ["train_with_pseudo_labels"]
 
 
-def train_with_pseudo_labels(
-    job: FitJob, dataset: ImageDataset, context: TrainingContext
-) -> tuple[TrainedNetwork, ImageDataset]:
-    """Train a fold's network in rounds of pseudo-labeling.
-
-    Returns:
-        The last network and the dataset it was trained with.
-    """
+def train_with_pseudo_labels(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
+    """Train a fold's network in rounds of pseudo-labeling, and return that of the last round."""
     trained, spec = train_network(job, dataset, context), job.model.pseudo_labels
     for _ in range(spec.rounds if spec is not None else 0):
         rows, tied = _candidate_rows(trained.job, context)
-        predictions = predict_rows(trained, {"candidates": rows}, dataset, context)
+        predictions = predict_rows(trained, {"candidates": rows}, context)
         images = context.images
         owners, kind = images.sample_numbers, images.kind
         next_job, labels = join_pseudo_labels(trained.job, predictions["candidates"][0], owners, kind, tied)
@@ -39,9 +33,10 @@ def train_with_pseudo_labels(
         )
         if not len(next_job.pseudo_rows):
             break  # the next network would be the same
-        dataset = replace(dataset, truth=dataset.truth.with_rows(next_job.pseudo_rows, labels))
+        truth = dataset.truth.with_rows(next_job.pseudo_rows, labels)
+        dataset = replace(dataset, truth=truth)
         trained = train_network(next_job, dataset, context)
-    return trained, dataset
+    return trained
 
 
 def _candidate_rows(job: FitJob, context: TrainingContext) -> tuple[Integers, NDArray[np.bool_]]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from holotype.loading import ImageDataset
 from holotype.pipeline.models.networks import TrainedNetwork, predict_rows, train_network
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.training import specialist_job
@@ -31,7 +30,7 @@ def domains_with_specialists(images: ImageTable, folds: Folds, min_samples: int)
 
 
 def train_specialists(
-    overall: TrainedNetwork, parts: Mapping[str, Integers], dataset: ImageDataset, context: TrainingContext
+    overall: TrainedNetwork, parts: Mapping[str, Integers], context: TrainingContext
 ) -> list[tuple[TrainedNetwork, dict[str, list[Predictions]]]]:
     """Train the specialists of a fold and predict with them.
 
@@ -58,9 +57,9 @@ def train_specialists(
                 f"note: {job.label}: no sample of this domain is among those that select checkpoints; samples of "
                 "other domains do"
             )
-        network = train_network(job, dataset, context)
+        network = train_network(job, overall.dataset, context)
         domain_rows = {name: rows[in_domain[rows]] for name, rows in parts.items()}
-        return network, predict_rows(network, domain_rows, dataset, context)
+        return network, predict_rows(network, domain_rows, context)
 
     domains = domains_with_specialists(images, context.data.folds, spec.min_samples)[0]
     return [specialist for specialist in context.steps.each(train, domains) if specialist is not None]

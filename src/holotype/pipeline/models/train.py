@@ -35,7 +35,6 @@ class FoldModels:
     overall: TrainedNetwork
     predictions: RowPredictions
     specialists: list[tuple[TrainedNetwork, RowPredictions]]
-    dataset: ImageDataset
     knn: FoldKnn | None = None
 
 
@@ -81,15 +80,15 @@ def train_and_predict(model: ModelSpec, context: TrainingContext) -> list[ModelP
 
 
 def _train_fold(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> FoldModels:
-    overall, dataset = train_with_pseudo_labels(job, dataset, context)
+    overall = train_with_pseudo_labels(job, dataset, context)
     parts = {"oof": job.validation_rows, **context.prediction_rows()}
     predictions, specialists, neighbors = context.steps.all_of(
-        lambda: predict_rows(overall, parts, dataset, context),
-        lambda: train_specialists(overall, parts, dataset, context),
-        lambda: find_neighbors(overall, parts, dataset, context),
+        lambda: predict_rows(overall, parts, context),
+        lambda: train_specialists(overall, parts, context),
+        lambda: find_neighbors(overall, parts, context),
     )
     knn = None if neighbors is None else vote_neighbors(neighbors, overall.job, predictions, context.images.kind)
-    return FoldModels(overall, predictions, specialists, dataset, knn)
+    return FoldModels(overall, predictions, specialists, knn)
 
 
 def _collect_predictions(
