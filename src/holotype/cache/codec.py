@@ -12,8 +12,6 @@ import polars as pl
 
 from holotype.core.table_files import read_parquet, write_parquet
 
-__all__ = ["read_value", "write_value"]
-
 Value = TypeVar("Value")
 VALUE_FILE = "value.json"
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from holotype.core.digest import digest_file
 from holotype.core.errors import HolotypeError
 
-__all__ = ["disk_error", "file_digests", "file_versions", "suggest_remedy", "translated_disk_errors"]
-
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 OS_ERROR = re.compile(r"\(os error (\d+)\)")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from holotype.core.digest import digest_value
 from holotype.core.runtime import version_of
 
-__all__ = ["library_versions"]
-
 
 def library_versions(*packages: str, numbers: int = 2) -> str:
     """Digest of package versions; packages that are not installed do not count.

@@ -13,8 +13,6 @@ from filelock import Timeout
 
 from holotype.cache.store import FACTS, Store
 
-__all__ = ["StoredArtifact", "find_damaged", "list_stored_artifacts", "prune", "size_of"]
-
 DAY = 24 * 3600
 
 

@@ -19,8 +19,6 @@ from holotype.core.errors import HolotypeError
 from holotype.core.progress import Progress
 from holotype.core.registry import plugin_identities
 
-__all__ = ["DryRun", "Reads", "RunLog", "Step", "StepOutput", "StepResult", "Steps", "UnknownUntilRunError", "step"]
-
 Value = TypeVar("Value")
 Item = TypeVar("Item")
 First = TypeVar("First")

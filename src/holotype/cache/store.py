@@ -23,8 +23,6 @@ from holotype.core.digest import digest_file, digest_value
 from holotype.core.disk import flush_folder, flush_names
 from holotype.core.errors import StoreError, join_names
 
-__all__ = ["FACTS", "StepKey", "Store"]
-
 FACTS = "step.json"
 TEMPORARY = re.compile(r"[A-Za-z_]+-[0-9a-f]{16}")
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from holotype.core.errors import StoreError
 
-__all__ = ["load_arrays", "load_metadata", "load_tensors", "save_tensors"]
-
 
 def save_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     """Write tensors and JSON metadata into one safetensors file, atomically.

@@ -27,18 +27,6 @@ from holotype.evaluation.metrics import (
 from holotype.evaluation.tables import to_json_value
 from holotype.types import MANY_CLASSES, AnyLabels, AnyScores, Integers, Kind, LabelMatrix, Metric, TopKScores
 
-__all__ = [
-    "Baseline",
-    "BaselinePredictions",
-    "Baselines",
-    "predict_baselines",
-    "predict_forest",
-    "predict_majority",
-    "predict_nearest",
-    "predict_stratified_random",
-    "score_baselines",
-]
-
 RANDOM_DRAWS = 51
 MAX_TRAINING_ROWS = 20_000
 MAX_FOREST_CLASSES = 200

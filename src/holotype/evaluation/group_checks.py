@@ -19,15 +19,6 @@ from holotype.core.seeds import keyed_generator
 from holotype.evaluation.tables import to_json_value
 from holotype.types import AnyLabels, Integers, LabelMatrix
 
-__all__ = [
-    "Association",
-    "GroupCheck",
-    "check_group",
-    "label_group_association",
-    "label_set_numbers",
-    "nearest_group_accuracy",
-]
-
 PERMUTATIONS = 199
 MAX_NEIGHBOR_ROWS = 20_000
 STRONG = 0.2

@@ -19,14 +19,6 @@ from holotype.review import Reviewed, apply_review, read_rows, replay
 from holotype.split import Features, make_folds
 from holotype.types import Folds
 
-__all__ = [
-    "apply_review_decisions",
-    "find_reviewed_scores",
-    "keep_reviewed_scores",
-    "split_reviewed",
-    "unused_review_note",
-]
-
 REVIEW_FILE = "review.csv"
 SCORE_FILES = ("oof.parquet", "classes.csv")
 

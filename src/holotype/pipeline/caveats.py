@@ -5,8 +5,6 @@ from __future__ import annotations
 from holotype.networks import pretraining_leak_reason, weights_identity
 from holotype.recipe.load import Recipe
 
-__all__ = ["random_weight_warnings", "score_caveats"]
-
 
 def score_caveats(recipe: Recipe) -> list[str]:
     """Caveats that follow from how the networks are trained and selected."""

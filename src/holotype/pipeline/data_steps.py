@@ -20,8 +20,6 @@ from holotype.recipe.sections import AuditSpec, DataSpec, SplitSpec
 from holotype.split import Features
 from holotype.types import ImageStatistics, ImageTable
 
-__all__ = ["EARLIER_FOLDS", "audit_table", "make_fold_table", "measure_table", "read_table"]
-
 EARLIER_FOLDS = "folds of the run in this folder"
 DECODERS = ("pillow", "tifffile", "imagecodecs", "zarr", "bioio")
 NON_PIXEL_FIELDS = {"frame", "classes", "kind", "taxonomy"}

@@ -15,8 +15,6 @@ from holotype.core.table_files import read_parquet
 from holotype.recipe.load import Recipe, load_recipe
 from holotype.types import Folds, ImageTable
 
-__all__ = ["describe_kept_folds", "is_stratified", "read_earlier_folds", "scored_folds"]
-
 
 def read_earlier_folds(
     folder: RunFolder, recipe: Recipe, progress: Progress, source: Path | None = None

@@ -41,15 +41,6 @@ from holotype.types import (
     as_scores,
 )
 
-__all__ = [
-    "FittedPostprocessing",
-    "Postprocessing",
-    "fit_postprocessing",
-    "make_postprocessing",
-    "plate_codes",
-    "sample_features",
-]
-
 
 @dataclass(frozen=True)
 class Postprocessing:

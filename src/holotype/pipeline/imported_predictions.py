@@ -14,8 +14,6 @@ from holotype.evaluation import pool_images
 from holotype.recipe.sections import ModelSpec, PredictionsSpec
 from holotype.types import AnyScores, ImageTable, Integers
 
-__all__ = ["AlignedScores", "named_folds", "read_aligned_scores"]
-
 
 @dataclass(frozen=True)
 class AlignedScores:

@@ -27,8 +27,6 @@ from holotype.recipe.load import Recipe
 from holotype.recipe.sections import PredictionsSpec
 from holotype.types import ImageTable, Integers, OofPredictions, Predictions, TestPredictions, to_dense
 
-__all__ = ["AllModelScores", "ModelScores", "train_models"]
-
 Evidence = TypeVar("Evidence", OofPredictions, TestPredictions)
 
 

@@ -18,16 +18,6 @@ from holotype.core.table_files import parquet_columns, read_parquet
 from holotype.postprocessing.submission import read_scores
 from holotype.types import AnyScores, Kind, OodReason, TopKScores
 
-__all__ = [
-    "TrainingRanges",
-    "best_scores",
-    "low_score_threshold",
-    "ood_reasons",
-    "read_training_digests",
-    "read_training_ranges",
-    "warning_texts",
-]
-
 LOW_SCORE_QUANTILE = 0.01  # share of held-out images with a lower top score
 
 Doubles = NDArray[np.float64]

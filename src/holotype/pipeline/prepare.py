@@ -22,8 +22,6 @@ from holotype.recipe.load import Recipe
 from holotype.split import empty_folds, use_imported_folds
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable, Normalization
 
-__all__ = ["prepare"]
-
 
 def prepare(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[str, int] | None = None) -> PreparedData:
     """Read, measure, audit and split the data: every error in them is found here, before any training.

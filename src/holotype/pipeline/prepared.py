@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from holotype.review import Reviewed
 from holotype.types import AuditReport, Folds, ImageStatistics, ImageTable
 
-__all__ = ["PreparedData"]
-
 
 @dataclass(frozen=True)
 class PreparedData:

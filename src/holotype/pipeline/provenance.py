@@ -14,8 +14,6 @@ from holotype.cache import Steps
 from holotype.core.digest import digest_value
 from holotype.report import Provenance, StepFacts
 
-__all__ = ["describe_run", "optional_work", "step_costs"]
-
 
 def describe_run(steps: Steps, recipe: str, digests: Mapping[str, str]) -> Provenance:
     """Describe how to repeat a run, what each step cost, and the digests of what was read.

@@ -16,8 +16,6 @@ from holotype.pipeline.models import ModelPredictions, histories
 from holotype.report import ClassCurve, ClassCurves, ClassGraphData
 from holotype.types import Decision, Integers, Kind, LabelMatrix, TopKScores
 
-__all__ = ["class_curves", "class_graph_data", "decision_thresholds", "finder_curves"]
-
 POINTS, MAX_POINTS, MIN_POINTS = 200, 100_000, 40
 BINS, MAX_LOG_ODDS = 42, 7.0
 

@@ -17,20 +17,6 @@ from holotype.postprocessing.ensemble import diversity_table, stack_importance
 from holotype.report import EnsembleData, ExampleImage, LabelError, Mistake, Pair
 from holotype.types import Integers, take_rows
 
-__all__ = [
-    "confident_mistakes",
-    "downscale",
-    "downscaled_pixels",
-    "duplicate_pairs",
-    "ensemble_summary",
-    "example_images",
-    "label_error_examples",
-    "mistakes",
-    "model_pairs",
-    "pixels_of_row",
-    "row_of_sample",
-]
-
 MAX_MISTAKES, MAX_EXAMPLES, MAX_PAIRS, MAX_LABEL_ERRORS = 36, 48, 24, 36
 MAX_SIDE = 384  # pixels of the longer side
 CHANNEL_STATISTICS = {

@@ -32,15 +32,6 @@ from holotype.report import EmbeddingMapData, ExplainedSample, FirstLayer, Heatm
 from holotype.split import duplicate_components
 from holotype.types import Checkpoint, Integers, LabelMatrix, take_rows
 
-__all__ = [
-    "embed_first_fold",
-    "embedding_map_data",
-    "explain_samples",
-    "explained_model",
-    "first_layer",
-    "neighbors_of_mistakes",
-]
-
 MAX_NEIGHBORS, TEST_SHARE = 3, 3
 Thumbnails = dict[int, tuple[NDArray[Any], tuple[int, int]]]  # downscaled pixels, and the image's own height and width
 

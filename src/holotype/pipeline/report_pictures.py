@@ -24,8 +24,6 @@ from holotype.recipe.sections import ModelSpec, ReportSpec
 from holotype.report import ExampleImage, ExplainedSample, PictureData, Uncertain
 from holotype.types import Integers, LabelMatrix, take_rows
 
-__all__ = ["pictures_of"]
-
 MAX_UNCERTAIN, MAX_EXAMPLES = 24, 48
 
 

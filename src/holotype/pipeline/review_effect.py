@@ -21,8 +21,6 @@ from holotype.report import ReviewEffectData
 from holotype.review import Reviewed
 from holotype.types import AnyScores, Integers, Metric, OofPredictions, take_rows
 
-__all__ = ["ReviewEffect", "RunDifference", "describe_review_effect", "measure_review_effect", "review_effect_data"]
-
 METHOD = (
     "out-of-fold scores of both runs for the same samples, scored by the reviewed labels; the decision is fitted to "
     "these labels without the fold it is scored on; dropped samples are in neither; the networks were trained anew, so "

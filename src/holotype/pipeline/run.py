@@ -41,8 +41,6 @@ from holotype.pipeline.write_run import write_page, write_run
 from holotype.recipe.load import Recipe
 from holotype.review import without_confirmed
 
-__all__ = ["run", "run_steps"]
-
 
 def run(
     recipe: Recipe, out: Path, runtime: Runtime, facts: Mapping[str, str] | None = None, source: Path | None = None

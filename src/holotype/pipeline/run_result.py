@@ -14,8 +14,6 @@ from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.review_effect import ReviewEffect
 from holotype.types import OofPredictions, TestPredictions
 
-__all__ = ["RunResult"]
-
 
 @dataclass(frozen=True)
 class RunResult:

@@ -10,8 +10,6 @@ from holotype.core.run_folder import RunFolder
 from holotype.core.runtime import Runtime
 from holotype.recipe.load import Recipe
 
-__all__ = ["make_runtime"]
-
 
 def make_runtime(recipe: Recipe, recipe_folder: Path, **changes: object) -> Runtime:
     """Make the runtime of a recipe's `run` section.

@@ -24,15 +24,6 @@ from holotype.recipe.sections import (
 from holotype.training import check_phase, model_taxonomy
 from holotype.types import MANY_CLASSES, TOP_K, ImageTable, Kind
 
-__all__ = [
-    "class_count_notes",
-    "require_existing_samples",
-    "require_supported_class_count",
-    "require_valid_class_sampling",
-    "validate_names",
-    "validate_with_data",
-]
-
 ENSEMBLES, DECISIONS, CALIBRATIONS = ("mean", "weighted"), ("argmax", "top"), ("temperature",)
 TOP_K_REASON = (
     f"with more than {MANY_CLASSES:,} classes only the {TOP_K} top scores of a sample are kept, and the sum of the rest"

@@ -19,15 +19,6 @@ from holotype.postprocessing.submission import prediction_table, submission_orde
 from holotype.recipe.sections import DataSpec, SubmissionSpec
 from holotype.types import AnyScores, Calibration, Decision, Integers, LabelMatrix, TopKScores
 
-__all__ = [
-    "describe_decision_effect",
-    "describe_single_label",
-    "describe_uniform_predictions",
-    "nearest_column",
-    "predictions_csv_table",
-    "write_predictions",
-]
-
 MAX_CLASSES = 3
 MAX_NEAREST = 3
 MIN_IMAGES = 10  # fewer images may well be of the same class

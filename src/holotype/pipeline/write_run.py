@@ -49,8 +49,6 @@ from holotype.recipe.load import Recipe, dump_recipe
 from holotype.report import DatasetData, PictureData, ReportData, write_report
 from holotype.types import Integers, Metric, Scorecard, same_labels
 
-__all__ = ["write_audit", "write_audit_page", "write_page", "write_run"]
-
 REPORTED_PACKAGES = ("holotype", "torch", "timm", "lightning-fabric", "numpy", "polars", "scikit-learn", "lightgbm")
 
 

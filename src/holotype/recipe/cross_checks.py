@@ -12,8 +12,6 @@ from holotype.recipe.sections.model import ModelSpec
 from holotype.recipe.sections.split import SplitSpec
 from holotype.types import CLASS_RANK
 
-__all__ = ["normalize_class_rank", "validate_sections"]
-
 FOR_ONE_LABEL = ("argmax", "prior", "assign", "top", "custom")
 FOR_MANY_LABELS = ("threshold", "cascade", "per-class", "prior", "top", "custom")
 

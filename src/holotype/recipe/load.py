@@ -45,18 +45,6 @@ from holotype.recipe.sections import (
     SubmissionSpec,
 )
 
-__all__ = [
-    "Recipe",
-    "RecipeSource",
-    "dump_recipe",
-    "json_schema",
-    "list_changes",
-    "load_recipe",
-    "parse_recipe",
-    "read_recipe_dict",
-    "recipe_folder",
-]
-
 RecipeSource = Path | str | Mapping[str, Any]
 """A recipe's YAML file, or its content."""
 MetricName = Literal[

@@ -7,8 +7,6 @@ from typing import Any
 
 from holotype.core.errors import RecipeError, join_names
 
-__all__ = ["OLD_KEYS", "OLD_VALUES", "require_current_names"]
-
 _PHASE = {
     "draws": "augmentation_draws",
     "warm_up": "warmup_epochs",

@@ -9,17 +9,6 @@ from pathlib import Path
 
 from holotype.recipe.sections import AssignSpec, DataSpec, DecisionSpec, ModelSpec, PriorSpec, RunSpec, SubmissionSpec
 
-__all__ = [
-    "AbsolutePaths",
-    "Paths",
-    "RelativePaths",
-    "resolve_data_paths",
-    "resolve_decision_paths",
-    "resolve_model_paths",
-    "resolve_run_paths",
-    "resolve_submission_paths",
-]
-
 
 class Paths(ABC):
     """Mapping of the paths in a recipe."""

@@ -13,8 +13,6 @@ from holotype.core.registry import plugin_parts, plugins_named
 from holotype.recipe.paths import AbsolutePaths
 from holotype.recipe.sections import CustomDecisionSpec, DecisionSpec, ModelSpec, PluginSpec
 
-__all__ = ["load_plugins", "require_metric", "require_parts"]
-
 
 def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], paths: AbsolutePaths) -> list[PluginSpec]:
     """Load the plugins of a recipe, and the installed ones.

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["recipe_reference", "type_in_words"]
-
 HEAD = """# The recipe, key by key
 
 Generated from the code by `make docs`. Sections without a required key may be left out. A key that is left out has the

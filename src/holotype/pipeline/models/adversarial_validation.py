@@ -18,8 +18,6 @@ from holotype.recipe.sections import CheckpointsSpec, ModelSpec, PredictSpec, Sp
 from holotype.split import make_folds
 from holotype.types import Floats, ImageTable, to_dense
 
-__all__ = ["role_labels", "test_likeness_by_network", "train_test_features"]
-
 FOLDS = 3  # each network trains on two thirds of the rows
 ROLES = ("train", "test")
 

@@ -12,8 +12,6 @@ from holotype.prediction import resolve_precision
 from holotype.training import FitJob, device_type
 from holotype.types import Floats, ImageStatistics, Integers
 
-__all__ = ["RowNormalization", "computed_precision", "digest_inputs", "digest_pixels", "job_label"]
-
 RowNormalization = tuple[Floats, Floats] | None
 """Mean and deviation of each image row, from `ImageDataset`."""
 

@@ -22,8 +22,6 @@ from holotype.recipe.sections import ModelSpec
 from holotype.training import ALL_ROWS
 from holotype.types import Floats, Integers
 
-__all__ = ["EmbeddingMap", "ExplainedModel", "embedding_map", "heat_maps", "make_embedding_map", "make_heat_maps"]
-
 THUMBNAIL_SIZES, MAX_THUMBNAIL_BYTES = (96, 64, 48), 40_000_000  # pixels of the longer side; the first that fits
 
 

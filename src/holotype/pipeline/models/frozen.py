@@ -20,8 +20,6 @@ from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.training import FitJob
 from holotype.types import Floats, Integers
 
-__all__ = ["compute_features", "fit_frozen_network", "read_features"]
-
 
 def _feature_reads(model: ModelSpec, views: PredictSpec, context: TrainingContext) -> Reads:
     statistics = context.data.statistics

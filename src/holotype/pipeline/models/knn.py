@@ -47,17 +47,6 @@ from holotype.types import (
     keep_top_k,
 )
 
-__all__ = [
-    "FoldKnn",
-    "FoldNeighbors",
-    "find_neighbors",
-    "index_training_images",
-    "knn_model",
-    "knn_scores",
-    "search_index",
-    "vote_neighbors",
-]
-
 TieGroups = tuple[Integers, Integers] | None
 TEMPERATURE_SCORES = 20_000_000  # rows times classes used to fit the temperature
 ROWS_PER_VOTE = 1024  # rows whose dense scores are in memory

@@ -20,17 +20,6 @@ from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import ModelSpec
 from holotype.types import Floats, ImageStatistics, Integers, LabelMatrix
 
-__all__ = [
-    "build_cached_pixels",
-    "cache_format",
-    "cached_pixels",
-    "embed_table",
-    "embed_with_model",
-    "reopen_cached_pixels",
-    "resolve_model",
-    "unlabeled_dataset",
-]
-
 
 def resolve_model(model: ModelSpec, statistics: ImageStatistics) -> ModelSpec:
     """Resolve the input size of a model to a number of pixels."""

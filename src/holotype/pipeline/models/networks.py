@@ -21,8 +21,6 @@ from holotype.recipe.sections import PredictSpec
 from holotype.training import FitJob
 from holotype.types import ImageStatistics, Integers, Predictions, take_rows
 
-__all__ = ["TrainedNetwork", "fit_network", "predict_part", "predict_rows", "train_network"]
-
 FIELDS_LEFT_OUT = {"predict", "specialists", "pseudo_labels", "neighbors", "weights"}
 FIELDS_LEFT_OUT |= {"predictions", "classifier", "measurements"}
 """Fields of a model that training does not read as they are written."""

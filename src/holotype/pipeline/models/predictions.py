@@ -14,8 +14,6 @@ from holotype.core.tensor_files import load_metadata
 from holotype.training import ALL_ROWS
 from holotype.types import Integers, Predictions, replace_rows
 
-__all__ = ["NEAREST_SCHEMA", "ModelPredictions", "replace_by_domain"]
-
 NEAREST_SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
     "nearest": pl.List(pl.String()),

@@ -15,8 +15,6 @@ from holotype.split import related_images
 from holotype.training import FitJob, join_pseudo_labels
 from holotype.types import Integers
 
-__all__ = ["train_with_pseudo_labels"]
-
 
 def train_with_pseudo_labels(job: FitJob, dataset: ImageDataset, context: TrainingContext) -> TrainedNetwork:
     """Train a fold's network in rounds of pseudo-labeling, and return that of the last round."""

@@ -12,8 +12,6 @@ from holotype.pipeline.models.training_context import TrainingContext
 from holotype.training import specialist_job
 from holotype.types import Folds, ImageTable, Integers, Predictions
 
-__all__ = ["domains_with_specialists", "train_specialists"]
-
 
 def domains_with_specialists(images: ImageTable, folds: Folds, min_samples: int) -> tuple[list[str], list[str]]:
     """Domains with enough labeled samples outside of every trained fold, and the others."""

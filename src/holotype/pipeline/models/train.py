@@ -23,8 +23,6 @@ from holotype.recipe.sections import ModelSpec
 from holotype.training import ALL_ROWS, FitJob, plan_fit, refit_model
 from holotype.types import Folds, ImageTable, Integers, Kind, LabelMatrix, Predictions
 
-__all__ = ["FoldModels", "histories", "model_classes", "model_labels", "train_and_predict"]
-
 RowPredictions = dict[str, list[Predictions]]
 
 

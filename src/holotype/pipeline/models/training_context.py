@@ -11,8 +11,6 @@ from holotype.core.runtime import Runtime
 from holotype.pipeline.prepared import PreparedData
 from holotype.types import ImageTable, Integers
 
-__all__ = ["TrainingContext", "test_rows", "validation_rows"]
-
 
 @dataclass(frozen=True)
 class TrainingContext:

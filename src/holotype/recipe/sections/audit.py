@@ -8,8 +8,6 @@ from pydantic import Field
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["AuditSpec", "DuplicatesSpec"]
-
 
 class DuplicatesSpec(Section):
     """Handling of duplicate images, by the roles of the two images."""

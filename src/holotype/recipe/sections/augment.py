@@ -8,8 +8,6 @@ from pydantic import Field, field_validator
 
 from holotype.recipe.sections.base import ChannelNames, Section
 
-__all__ = ["AugmentSpec", "CustomAugmentSpec", "MixSpec"]
-
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

@@ -9,8 +9,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 
 from holotype.core.errors import did_you_mean, join_names
 
-__all__ = ["ChannelNames", "Name", "Section"]
-
 
 def _to_name(value: Any) -> Any:
     if isinstance(value, bool):

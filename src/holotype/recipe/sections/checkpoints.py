@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["CheckpointsSpec"]
-
 Count = Annotated[int, Field(ge=1, le=100)]
 
 

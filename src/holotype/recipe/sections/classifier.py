@@ -8,15 +8,6 @@ from pydantic import BeforeValidator, Field
 
 from holotype.recipe.sections.base import Section
 
-__all__ = [
-    "ClassifierSpec",
-    "KnnClassifierSpec",
-    "LdaClassifierSpec",
-    "LightgbmClassifierSpec",
-    "LogisticClassifierSpec",
-    "RidgeClassifierSpec",
-]
-
 Strength = Literal["auto"] | Annotated[float, Field(gt=0.0)]
 ClassWeight = Literal["balanced"] | None
 

@@ -9,8 +9,6 @@ from pydantic import field_validator, model_validator
 from holotype.core.errors import join_names
 from holotype.recipe.sections.base import ChannelNames, Name, Section
 
-__all__ = ["DataSpec", "LabelSpec"]
-
 
 class LabelSpec(Section):
     """Labels: their column, kind and classes."""

@@ -8,17 +8,6 @@ from pydantic import Field, model_validator
 
 from holotype.recipe.sections.base import Name, Section
 
-__all__ = [
-    "ArgmaxSpec",
-    "AssignSpec",
-    "CascadeSpec",
-    "DecisionSpec",
-    "PerClassSpec",
-    "PriorSpec",
-    "ThresholdSpec",
-    "TopSpec",
-]
-
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -8,17 +8,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = [
-    "CalibrationSpec",
-    "CalibrationSpecOrNone",
-    "EnsembleSpec",
-    "GreedySpec",
-    "MeanSpec",
-    "StackSpec",
-    "VoteSpec",
-    "WeightedSpec",
-]
-
 Space = Literal["logit", "probability", "rank"]
 Method = Literal["temperature", "isotonic", "beta"]
 

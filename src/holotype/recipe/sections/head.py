@@ -9,8 +9,6 @@ from pydantic import Field, model_validator
 from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.taxonomy import TaxonomySpecOrNone
 
-__all__ = ["HeadSpec", "MarginSpec"]
-
 
 class MarginSpec(Section):
     """Cosine classifier: logits are a scale times the cosine between the features and each class's center."""

@@ -8,8 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from holotype.recipe.sections.base import ChannelNames, Section
 
-__all__ = ["InputSpec", "TileSpec"]
-
 
 class TileSpec(Section):
     """Tiles that an image is cut into."""

@@ -9,8 +9,6 @@ from pydantic import Field
 from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.phase import PhaseSpec
 
-__all__ = ["NeighborsSpec", "PseudoLabelsSpec", "SpecialistsSpec"]
-
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 

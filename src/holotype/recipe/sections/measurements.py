@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 
 from holotype.recipe.sections.base import Name, Section
 
-__all__ = ["MeasurementsSpec"]
-
 
 class MeasurementsSpec(Section):
     """Table of measurements instead of images: CellProfiler, pycytominer, or the embeddings of another program."""

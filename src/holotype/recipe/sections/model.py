@@ -18,8 +18,6 @@ from holotype.recipe.sections.measurements import MeasurementsSpec
 from holotype.recipe.sections.phase import PhaseSpec
 from holotype.recipe.sections.predictions import PredictionsSpec
 
-__all__ = ["ModelSpec", "PredictSpec"]
-
 FROZEN_FIELDS = {"name", "backbone", "weights", "activation", "classes", "input", "head", "classifier", "predict"}
 FROZEN_FIELDS |= {"neighbors"}
 TABLE_FIELDS = {"name", "classes", "classifier", "measurements"}

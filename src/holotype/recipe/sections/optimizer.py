@@ -8,8 +8,6 @@ from pydantic import Field
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["OptimizerSpec"]
-
 
 class OptimizerSpec(Section):
     """Optimizer of a phase. Options that it does not have are refused."""

@@ -10,8 +10,6 @@ from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.optimizer import OptimizerSpec
 from holotype.recipe.sections.schedule import EarlyStoppingSpec, OneCycleSpec, ScheduleSpec, named_schedule
 
-__all__ = ["PhaseSpec"]
-
 
 class PhaseSpec(Section):
     """Training phase."""

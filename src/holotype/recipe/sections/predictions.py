@@ -8,8 +8,6 @@ from pydantic import model_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["PredictionsSpec"]
-
 
 class PredictionsSpec(Section):
     """Scores from another program instead of a network: NPY, NPZ, CSV or Parquet."""

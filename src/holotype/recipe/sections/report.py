@@ -8,8 +8,6 @@ from pydantic import Field
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["ReportSpec"]
-
 
 class ReportSpec(Section):
     """Pictures of the report. Changing them trains nothing again."""

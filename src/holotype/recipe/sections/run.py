@@ -8,8 +8,6 @@ from pydantic import Field, field_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["PluginSpec", "RunSpec"]
-
 Auto = Literal["auto"]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
 

@@ -9,19 +9,6 @@ from pydantic import Field
 from holotype.core.errors import did_you_mean, join_names
 from holotype.recipe.sections.base import Section
 
-__all__ = [
-    "ConstantSpec",
-    "CosineRestartsSpec",
-    "CosineSpec",
-    "EarlyStoppingSpec",
-    "LinearSpec",
-    "OneCycleSpec",
-    "PlateauSpec",
-    "ScheduleSpec",
-    "StepSpec",
-    "named_schedule",
-]
-
 
 class ConstantSpec(Section):
     """Constant learning rate."""

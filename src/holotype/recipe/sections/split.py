@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["SplitSpec"]
-
 
 class SplitSpec(Section):
     """Stratified folds that keep groups and duplicates together."""

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["SubmissionSpec"]
-
 
 class SubmissionSpec(Section):
     """Columns and order of the submission file."""

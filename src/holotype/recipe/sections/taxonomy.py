@@ -8,8 +8,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from holotype.recipe.sections.base import Section
 
-__all__ = ["TaxonomySpec", "TaxonomySpecOrNone"]
-
 
 class TaxonomySpec(Section):
     """Training on the ranks of `data.labels.taxonomy`. Predictions remain one distribution over the classes."""
