@@ -1,7 +1,7 @@
 """Drawn weights under the names and shapes of published models, made from timm's own networks.
 
 Names: facebookresearch/dinov2 and dinov3 (`vision_transformer.py`), mlfoundations/open_clip (`transformer.py`),
-marrlab/DinoBloom and CaicedoLab/CHAMMI-75 (how their checkpoints are read).
+marrlab/DinoBloom and CaicedoLab/CHAMMI-75 (how their checkpoints are read), huggingface/transformers (version 5.24).
 """
 
 from __future__ import annotations
@@ -125,10 +125,46 @@ def chammi(state: State) -> Any:
     }
 
 
+def transformers_dinov2(state: State) -> State:
+    """`model.safetensors` of facebook/dinov2-small: names of the library transformers."""
+    return _transformers_names(dinov2(state), "encoder.layer", "attention.attention.{}", "attention.output.dense")
+
+
+def transformers_dinov3(state: State) -> State:
+    """`model.safetensors` of facebook/dinov3-vits16-pretrain-lvd1689m; its keys have no bias."""
+    published = {name: value for name, value in dinov3(state).items() if not name.endswith(("bias_mask", "periods"))}
+    renamed = _transformers_names(published, "layer", "attention.{}_proj", "attention.o_proj")
+    return {name: value for name, value in renamed.items() if not name.endswith("k_proj.bias")}
+
+
+def _transformers_names(state: State, layers: str, attention: str, output: str) -> State:
+    kind = "query key value" if "attention" in attention.removeprefix("attention.") else "q k v"
+    embeddings = {"pos_embed": "position_embeddings", "storage_tokens": "register_tokens"}
+    embeddings |= {name: name for name in ("cls_token", "mask_token", "register_tokens")}
+    published: State = {}
+    for name, value in state.items():
+        short = re.sub(r"^blocks\.(\d+)\.", rf"{layers}.\1.", name).replace("attn.proj", output)
+        short = re.sub(r"ls([12])\.gamma", r"layer_scale\1.lambda1", short)
+        if ".attn.qkv." in short:
+            for part, values in zip(kind.split(), value.chunk(3), strict=True):
+                published[short.replace("attn.qkv", attention.format(part))] = values
+        elif name in embeddings:
+            published[f"embeddings.{embeddings[name]}"] = value
+        elif layers == "layer":  # DINOv3
+            short = short.replace("patch_embed.proj", "embeddings.patch_embeddings")
+            published[short.replace("mlp.fc1", "mlp.up_proj").replace("mlp.fc2", "mlp.down_proj")] = value
+        else:
+            short = short.replace("patch_embed.proj", "embeddings.patch_embeddings.projection")
+            published[re.sub(r"^norm\.", "layernorm.", short)] = value
+    return published
+
+
 MODELS = {
     "DINOv2-S": Published("vit_small_patch14_dinov2", dinov2, left_out=1),
     "DINOv2-S with registers": Published("vit_small_patch14_reg4_dinov2", dinov2, left_out=1),
     "DINOv3-S": Published("vit_small_patch16_dinov3_qkvb", dinov3, left_out=2),
+    "DINOv2-S of transformers": Published("vit_small_patch14_reg4_dinov2", transformers_dinov2, left_out=1),
+    "DINOv3-S of transformers": Published("vit_small_patch16_dinov3_qkvb", transformers_dinov3, left_out=1),
     "OpenCLIP ViT-B": Published("vit_base_patch16_clip_224", open_clip, left_out=4),
     "DinoBloom-S": Published("vit_small_patch14_dinov2", dinobloom, {"img_size": 224}, left_out=3),
     "CHAMMI-75 ViT-S": Published("vit_small_patch16_224", chammi, left_out=2, channels=1),

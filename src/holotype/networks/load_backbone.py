@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from holotype.core.errors import RecipeError, join_names, pluralize
 from holotype.networks.backbones import BACKBONES
 from holotype.networks.stems import stem_names
+from holotype.networks.transformers_names import has_transformers_names, rename_transformers
 from holotype.networks.weight_files import StateDict, state_dicts
 
 __all__ = ["FittedWeights", "fit_weights_to_backbone"]
@@ -112,6 +113,8 @@ class _Target:
         """
         tensors = dict(candidate.tensors)
         with _Lineage(tensors) as lineage, torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+            if has_transformers_names(tensors):
+                tensors = rename_transformers(tensors)
             state = dict(self.filter(tensors, self.network))  # timm prints what it skips
         return state, {name: lineage.sources_of(value) for name, value in state.items()}
 

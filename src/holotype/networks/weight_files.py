@@ -21,7 +21,18 @@ __all__ = ["SUFFIXES", "StateDict", "check_weights_file", "read_checkpoint", "st
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 PREFIXES = (
     *("module.", "_orig_mod.", "model.", "net.", "network."),
-    *("ema.", "teacher.", "student.", "backbone.", "encoder.", "image_encoder.", "visual.", "trunk.", "vit."),
+    *(
+        "ema.",
+        "teacher.",
+        "student.",
+        "backbone.",
+        "encoder.",
+        "image_encoder.",
+        "visual.",
+        "trunk.",
+        "vit.",
+        "dinov2.",
+    ),
 )
 """Prefixes of tensor names that wrappers and training frameworks add."""
 MAX_DEPTH = 4  # of nested mappings, and of prefixes of prefixes
