@@ -65,7 +65,11 @@ def test_a_vision_transformer_of_one_size_reads_others_and_says_so_in_its_option
 @pytest.mark.parametrize(
     ("backbone", "size", "message"),
     [
-        ("vit_tiny_patch16_224", 100, r"at 100 px: .*divisible by patch size \(16\); write its native size, 224"),
+        (
+            "vit_tiny_patch16_224",
+            100,
+            r"at 100 px: .*divisible by patch size \(16\); write a multiple of 16, such as 96, 112",
+        ),
         ("levit_128s", 64, r"at 64 px: .*; write its native size, 224"),
         ("crossvit_9_240", 240, r"at 240 px: Only token or avg pooling is supported; choose another backbone"),
     ],

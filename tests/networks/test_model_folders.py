@@ -173,6 +173,12 @@ def test_license_and_citation_are_those_that_the_folder_states(
     assert (weights.license, weights.citation) == known
 
 
+def test_the_pretraining_of_a_folder_of_transformers_is_that_of_its_processor(tmp_path: Path) -> None:
+    address = a_folder(tmp_path / "m", {"architectures": ["ViTModel"]})
+    (tmp_path / "m" / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.4, 0.3], "image_std": [1, 2, 3]}')
+    assert pretraining_statistics("test_vit", address) == ((0.5, 0.4, 0.3), (1.0, 2.0, 3.0))
+
+
 def test_weights_of_timm_have_the_license_that_timm_states(tmp_path: Path) -> None:
     snapshot = tmp_path / "hub" / "models--timm--test_vit.r160_in1k" / "snapshots" / "a1"
     a_folder(snapshot, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -161,15 +162,23 @@ def _find_backbone_options(
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:  # timm raises any of these
             reasons.append((str(error) or type(error).__name__).splitlines()[0].rstrip("."))
     reason = next(reason for reason in reversed(reasons) if "dynamic_img_size" not in reason)
-    config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
-    native_size = config.input_size[-1] if config else None
     raise RecipeError(
         f"the backbone {backbone!r} cannot read {channels} channels at {join_names(sizes)} px: {reason}",
         field="models.input.size",
-        remedy=f"write its native size, {native_size}"
-        if native_size and native_size not in sizes
-        else "choose another backbone",
+        remedy=_suggest_size(backbone, sizes, reason),
     )
+
+
+def _suggest_size(backbone: str, sizes: tuple[int, ...], reason: str) -> str:
+    patch = re.search(r"divisible by patch size \((\d+)\)", reason)
+    if patch is not None:
+        side = int(patch[1])
+        lower = max(sizes) // side * side
+        return f"write a multiple of {side}, such as {join_names([size for size in (lower, lower + side) if size])}"
+    config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
+    native_size = config.input_size[-1] if config else None
+    is_new = native_size and native_size not in sizes
+    return f"write its native size, {native_size}" if is_new else "choose another backbone"
 
 
 def _load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], channels: int) -> None:

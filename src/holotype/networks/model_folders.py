@@ -16,6 +16,7 @@ __all__ = ["HUB", "LOCAL", "ModelFolder", "hub_snapshot", "is_model_folder", "op
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "config.json"
+PROCESSOR = "preprocessor_config.json"  # of the library transformers
 MAX_BYTES = 16 << 20  # a configuration with the names of 21,000 classes has 2 MB
 PREFERRED_FILES = (  # in timm's order
     *("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth"),
@@ -35,7 +36,7 @@ class ModelFolder:
         folder: On this machine.
         architecture: timm's name of the network; None if `config.json` is missing or not timm's.
         arguments: Keyword arguments of the network in `config.json`, not validated.
-        pretrained: What `config.json` states of the weights: `mean`, `std`, `input_size`, `license`, ...
+        pretrained: What the configuration states of the weights: `mean`, `std`, `input_size`, `license`, ...
         license: As in `WeightsSource`.
         citation: As in `WeightsSource`.
     """
@@ -93,7 +94,7 @@ def is_model_folder(address: str) -> bool:
 
 
 def open_model_folder(address: str, field: str) -> ModelFolder:
-    """Open a model folder; only its `config.json` and `README.md` are read, and nothing is downloaded.
+    """Open a model folder; only its JSON configuration and `README.md` are read, and nothing is downloaded.
 
     Args:
         address: `local-dir:FOLDER`, `hf-hub:ID` or `hf-hub:ID@REVISION`.
@@ -110,6 +111,9 @@ def open_model_folder(address: str, field: str) -> ModelFolder:
         pretrained, arguments = config, {}
     if not isinstance(arguments, dict):
         raise RecipeError(f"{folder / CONFIG}: `model_args` must be a mapping", field=field)
+    processor = _read_config(folder / PROCESSOR, field)
+    scale = {"mean": processor.get("image_mean"), "std": processor.get("image_std")}
+    pretrained = {**scale, **pretrained} if all(scale.values()) else pretrained
     architecture = config.get("architecture")
     arguments = {name: value for name, value in arguments.items() if name not in IGNORED_ARGUMENTS}
     readme = _read_front_matter(folder / "README.md")
