@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from holotype.classifiers import fit_classifier
 from holotype.core.errors import RecipeError
+from holotype.core.plugins import load_plugin
 from holotype.pipeline.validate import validate_names
 from holotype.recipe.load import load_recipe
+from holotype.recipe.sections import CustomClassifierSpec
 from holotype.simulate.cells import SimulationPlan, simulate_cells
 
 PAGE = Path(__file__).parents[2] / "docs" / "extend.md"
@@ -52,7 +56,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extend")
     simulate_cells(folder / "cells", SimulationPlan(train=24, test=4, size=32))
     blocks = blocks_of("python")
-    assert list(blocks) == [*PARTS, "In Python"]
+    assert list(blocks) == [*PARTS, "A classifier", "In Python"]
     (folder / "my_parts.py").write_text("\n".join(blocks[name] for name in PARTS), encoding="utf-8")
     used = (
         blocks_of("yaml")["Extend"].replace("epochs: 12", "epochs: 1").replace("[my_parts]", "[my_parts], device: cpu")
@@ -146,6 +150,16 @@ def test_a_check_with_a_plugin_does_without_the_slow_libraries(cells: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=cells, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("without_plugins")
+def test_the_classifier_of_the_page_fits(tmp_path: Path) -> None:
+    (tmp_path / "plugin_centroids.py").write_text(blocks_of("python")["A classifier"], encoding="utf-8")
+    load_plugin("plugin_centroids", tmp_path)
+    features, truth = np.float32([[0, 0], [0, 1], [4, 4], [4, 5]]), np.eye(2, dtype=bool)[[0, 0, 1, 1]]
+    spec = CustomClassifierSpec(kind="custom", name="Centroids")
+    fitted = fit_classifier(features, truth, spec, classes=2, kind="multiclass", groups=np.arange(4))
+    assert (fitted.logits(features).argmax(axis=1) == [0, 0, 1, 1]).all()
 
 
 def test_parts_that_a_script_registers_need_no_entry(cells: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from holotype.classifiers.custom import CLASSIFIERS as CLASSIFIERS
 from holotype.classifiers.files import load_classifier as load_classifier
 from holotype.classifiers.fit import fit_classifier as fit_classifier
 from holotype.classifiers.fit import importances as importances

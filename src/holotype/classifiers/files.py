@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from holotype.classifiers.custom import PluginClassifier
 from holotype.classifiers.fitted import ARRAYS, FACTS, FittedClassifier
 from holotype.classifiers.knn import NeighborClassifier
 from holotype.classifiers.linear import LinearClassifier
@@ -37,6 +38,8 @@ def load_classifier(folder: Path) -> FittedClassifier:
         texts = tuple((folder / name).read_bytes().decode() for name in names if name != ARRAYS)
         common = (facts["kind"], int(facts["classes"]), int(facts["width"]), facts["summary"])
         parts = {"models": texts, **arrays} if facts["method"] == TreeClassifier.method else arrays
+        if facts["method"] == PluginClassifier.method:
+            return PluginClassifier(*common, arrays)
         return METHODS[facts["method"]](*common, **parts)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StoreError(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holotype.classifiers.closed_form import fit_lda, fit_ridge
+from holotype.classifiers.custom import fit_custom
 from holotype.classifiers.fitted import FittedClassifier, check_features
 from holotype.classifiers.knn import fit_knn
 from holotype.classifiers.logistic import fit_logistic
@@ -18,6 +19,7 @@ from holotype.classifiers.trees import fit_trees
 from holotype.core.errors import DataError
 from holotype.recipe.sections.classifier import (
     ClassifierSpec,
+    CustomClassifierSpec,
     KnnClassifierSpec,
     LdaClassifierSpec,
     LightgbmClassifierSpec,
@@ -90,6 +92,8 @@ def fit_classifier(
             return fit_knn(rows, spec)
         if isinstance(spec, LightgbmClassifierSpec):
             return fit_trees(rows, spec)
+        if isinstance(spec, CustomClassifierSpec):
+            return fit_custom(rows, spec)
         return fit_logistic(rows, spec)
 
 

@@ -11,7 +11,7 @@ from holotype.core.errors import RecipeError, join_names
 from holotype.core.plugins import load_installed_plugins, load_plugin
 from holotype.core.registry import plugin_parts, plugins_named
 from holotype.recipe.paths import AbsolutePaths
-from holotype.recipe.sections import CustomDecisionSpec, DecisionSpec, ModelSpec, PluginSpec
+from holotype.recipe.sections import CustomClassifierSpec, CustomDecisionSpec, DecisionSpec, ModelSpec, PluginSpec
 
 
 def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], paths: AbsolutePaths) -> list[PluginSpec]:
@@ -43,7 +43,7 @@ def load_plugins(plugins: Sequence[PluginSpec], settings: Mapping[str, Any], pat
 
 
 def require_parts(models: Sequence[ModelSpec], decision: DecisionSpec | None) -> None:
-    """Refuse augmentations and a decision that no plugin registers, and options that they do not have.
+    """Refuse augmentations, classifiers and a decision that no plugin registers, and options that they do not have.
 
     Raises:
         RecipeError: No part has this name, or it lacks an option or has no such one.
@@ -52,6 +52,9 @@ def require_parts(models: Sequence[ModelSpec], decision: DecisionSpec | None) ->
         for index, entry in enumerate(model.augment.custom):
             field = f"models.{number}.augment.custom.{index}"
             _require_part("augmentation", entry.name, entry.options, field)
+        if isinstance(model.classifier, CustomClassifierSpec):
+            field = f"models.{number}.classifier"
+            _require_part("classifier", model.classifier.name, model.classifier.options, field)
     if isinstance(decision, CustomDecisionSpec):
         _require_part("decision", decision.name, decision.options, "decision")
 
@@ -62,10 +65,12 @@ def _require_part(kind: str, name: str, options: Mapping[str, Any], field: str) 
     if function is None:
         remedy = "" if parts else "name the module that registers it in run.plugins"
         raise RecipeError(f"no {kind} is named {name!r}", field=field, value=name, allowed=parts, remedy=remedy)
+    called = getattr(function, "fit", function)  # of a classifier
+    fixed = 3 if kind == "classifier" else 2
     try:
-        signature(function).bind(None, None, **options)
+        signature(called).bind(*[None] * fixed, **options)
     except TypeError as error:
-        allowed = list(signature(function).parameters)[2:]
+        allowed = list(signature(called).parameters)[fixed:]
         raise RecipeError(
             f"the options of the {kind} {name!r} do not fit: {error}",
             field=f"{field}.options",

@@ -6,6 +6,7 @@ from holotype.recipe.sections.base import Section
 from holotype.recipe.sections.checkpoints import CheckpointsSpec
 from holotype.recipe.sections.classifier import (
     ClassifierSpec,
+    CustomClassifierSpec,
     KnnClassifierSpec,
     LdaClassifierSpec,
     LightgbmClassifierSpec,
@@ -59,6 +60,7 @@ __all__ = [
     "CheckpointsSpec",
     "ClassifierSpec",
     "CustomAugmentSpec",
+    "CustomClassifierSpec",
     "CustomDecisionSpec",
     "DataSpec",
     "DecisionSpec",

@@ -77,13 +77,28 @@ class LightgbmClassifierSpec(Section):
     """`balanced`: rows of rare classes count more, so that all classes have the same total weight."""
 
 
+class CustomClassifierSpec(Section):
+    """Classifier of a plugin."""
+
+    kind: Literal["custom"]
+    name: str
+    """Name under which the plugin registered it."""
+    options: dict[str, Any] = {}
+    """Its options."""
+
+
 def _expand_kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
 ClassifierSpec = Annotated[
     Annotated[
-        LogisticClassifierSpec | RidgeClassifierSpec | LdaClassifierSpec | KnnClassifierSpec | LightgbmClassifierSpec,
+        LogisticClassifierSpec
+        | RidgeClassifierSpec
+        | LdaClassifierSpec
+        | KnnClassifierSpec
+        | LightgbmClassifierSpec
+        | CustomClassifierSpec,
         Field(discriminator="kind"),
     ],
     BeforeValidator(_expand_kind),
