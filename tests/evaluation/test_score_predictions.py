@@ -137,7 +137,7 @@ def test_a_missing_prediction_counts_as_wrong_and_a_missing_label_is_left_out() 
 def test_several_labels_per_sample(form: str) -> None:
     generator = np.random.default_rng(2)
     truth = generator.random((90, 3)) < 0.4
-    values = np.clip(0.6 * truth + 0.5 * generator.random((90, 3)), 0, 1)
+    values = 0.4 * truth + 0.6 * generator.random((90, 3))
     lists = [[CLASSES[number] for number in np.flatnonzero(row)] for row in truth]
     cells = {
         "separator": ["|".join(labels) for labels in lists],
@@ -192,6 +192,13 @@ def test_models_are_compared_on_their_shared_samples_whatever_their_order() -> N
         for side in sides
     ]
     assert (plate["before"], plate["after"]) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+
+
+def test_a_group_column_of_very_many_values_is_noted() -> None:
+    tables = {skill: draw_table(skill, samples=410).with_columns(plate=pl.int_range(410) // 2) for skill in (1.0, 2.0)}
+    (comparison,) = score_tables({str(skill): table for skill, table in tables.items()}).comparisons
+    assert (comparison.groups, comparison.independent_groups) == ([], 205)
+    assert comparison.notes == ("the column 'plate' has too many values to be compared one by one",)
 
 
 def test_models_in_one_table_are_those_in_several() -> None:

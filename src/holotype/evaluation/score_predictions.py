@@ -248,6 +248,12 @@ def _compare(first: LabeledPredictions, other: LabeledPredictions, metric: str, 
     names = _metric_names([first, other], metric)
     metrics = {name: compare_paired(name, shared.scored, after, resamples) for name in names}
     by_group = difference_table(shared.scored, after, shared.groups, metric)
+    compared = {row["column"] for row in by_group}
+    notes += [
+        f"the column {name!r} has too many values to be compared one by one"
+        for name in shared.groups.columns
+        if name not in compared and shared.groups[name].null_count() < len(here)
+    ]
     return ModelComparison(other.model, first.model, metrics, {}, by_group, len(here), resamples.count, tuple(notes))
 
 

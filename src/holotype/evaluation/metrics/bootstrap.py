@@ -334,7 +334,7 @@ def _make_metric(name: str, spread: _Spread, scored: ScoredSamples, resamples: G
         low, high = _unbounded_interval(spread, resamples.count, bounds)
     prediction_interval = _prediction_interval(spread, resamples, (low, high), bounds)
     is_class_average = name in RANKING_METRICS or class_scores(name, scored.kind) is not None
-    method = _describe_method(len(spread.same_size), resamples, is_class_average)
+    method = _describe_method(len(spread.same_size), resamples, is_class_average, spread.without_group is not None)
     return Metric(spread.value, low, high, prediction_interval, len(scored.truth), resamples.count, method)
 
 
@@ -397,13 +397,14 @@ def _quantile(groups: int) -> float:
     return float(stdtrit(groups - 1, 1 - TAIL))
 
 
-def _describe_method(count: int, resamples: GroupResamples, is_class_average: bool) -> str:
+def _describe_method(count: int, resamples: GroupResamples, is_class_average: bool, has_jackknife: bool) -> str:
     if resamples.count < 2:
         return (
             "all scored samples belong to one independent group, so the spread between groups is unknown: "
             "the interval covers all possible values"
         )
-    parts = [f"95 % intervals from {count:,} draws of {resamples.count:,} {resamples.unit}"]
+    source = "the jackknife and " if has_jackknife else ""
+    parts = [f"95 % intervals from {source}{count:,} draws of {resamples.count:,} {resamples.unit}"]
     if resamples.count < FEW_GROUPS:
         parts.append(f"with only {resamples.count} {resamples.unit} the intervals are approximate")
     if is_class_average and resamples.missing_class:
