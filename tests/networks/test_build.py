@@ -107,6 +107,15 @@ def test_the_seed_decides_whatever_was_drawn_before():
     assert all(torch.equal(before[name], again[name]) for name in before)
 
 
+def test_reading_weights_does_not_change_what_the_seed_draws(tmp_path):
+    path = written(tmp_path / "w.safetensors", timm.create_model("test_vit").state_dict())
+    random, loaded = (
+        state_of(build_network(model("test_vit", weights), 4, 3, seed=5)[0]) for weights in ("none", path)
+    )
+    assert torch.equal(random["head.last.weight"], loaded["head.last.weight"])
+    assert not torch.equal(random["backbone.pos_embed"], loaded["backbone.pos_embed"])
+
+
 # ---- weights of a file
 
 

@@ -79,11 +79,11 @@ def build_network(
     check_backbone(model.backbone)
     backbone = architecture_of(model.backbone)
     sizes = sorted({size for phase in model.phases if isinstance(size := phase.size or model.input.size, int)})
+    torch.manual_seed(seed)
     pretrained = find_weights(model.backbone, model.weights, fold)
     channels_as = model.input.channels_as
     stem_channels = channels if channels_as == "stacked" else 1
     options = _find_backbone_options(backbone, stem_channels, tuple(sizes), tuple(pretrained.options.items()))
-    torch.manual_seed(seed)
     pretrained = replace(pretrained, options=options)
     network = build_architecture(
         backbone, classes, channels, model.head, options, model.activation, rank_heads, channels_as=channels_as
