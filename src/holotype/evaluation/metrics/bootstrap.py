@@ -313,7 +313,7 @@ def _rare_class_terms(scores: Doubles, support: NDArray[np.number]) -> tuple[flo
 
 
 def is_decision_metric(name: str) -> bool:
-    """Whether a metric depends on labels and decisions alone, and not on scores."""
+    """Decision metrics depend on labels and decisions alone, and not on scores."""
     return name in COUNT_METRICS and name != "log_loss"
 
 
