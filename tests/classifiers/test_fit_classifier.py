@@ -340,6 +340,23 @@ def test_a_linear_classifier_is_a_linear_layer_on_the_features(kind: str) -> Non
     assert fit(features, labels, "knn", 4).as_linear() is None
 
 
+@pytest.mark.parametrize("kind", LINEAR)
+def test_a_feature_far_outside_of_the_training_rows_does_not_decide_alone(kind: str) -> None:
+    features, labels = draw(100, 6, 3)
+    features[:, 5], features[0, 5] = 0, 1e-4  # a feature of the backbone that is nearly dead
+    fitted = fit(features, labels, kind, 3, **({"c": 10.0} if kind != "lda" else {}))
+    rows = np.repeat(features[1:2], 5, axis=0)
+    rows[:, 5] = [0, 1e-4, 2e-4, 1.0, -1.0]
+    assert isinstance(fitted, LinearClassifier)
+    assert (fitted.lower[5], fitted.upper[5]) == pytest.approx((-1e-4, 2e-4))
+    logits = fitted.logits(rows)
+    assert np.array_equal(logits[2], logits[3])
+    assert np.abs(logits - logits[0]).max() < 50
+    weight, bias = fitted.as_linear()
+    clipped = np.clip(rows, fitted.lower, fitted.upper)
+    assert clipped @ weight.T + bias == pytest.approx(logits, abs=1e-3)
+
+
 def test_features_of_large_mean_lose_no_digits() -> None:
     features, labels = draw(200, 6, 3)
     standardized = (features - features.mean(axis=0)) / features.std(axis=0)

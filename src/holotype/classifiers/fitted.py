@@ -68,6 +68,7 @@ class FittedClassifier(ABC):
         """Weight, shape (classes, width), and bias, shape (classes,), in the scale of the features; None if not linear.
 
         `features @ weight.T + bias` are the logits, so that the pair can be a last linear layer of the backbone.
+        Features must first be clipped to the `lower` and `upper` of the classifier.
         """
         return None
 

@@ -22,15 +22,19 @@ MIN_EIGENVALUE = 1e-10  # relative to the largest; directions below it hold roun
 
 @dataclass(frozen=True, eq=False)
 class LinearClassifier(FittedClassifier):
-    """Linear classifier: logits = (features - center) @ weight.T + bias.
+    """Linear classifier: logits = (clip(features, lower, upper) - center) @ weight.T + bias.
 
-    The center is kept, because a bias at zero would lose digits where a feature's mean is large.
+    A feature that is nearly constant in the training rows has a large weight once it is standardized, and a new row
+    may exceed it a thousandfold. So features are clipped at a distance of the training rows' range from that range. The
+    center is kept, because a bias at zero would lose digits where a feature's mean is large.
 
     Args:
         weight: Shape (classes, width), in the scale of the features.
         bias: Logits at the center, shape (classes,).
         center: Mean of each feature, shape (width,).
         deviation: Standard deviation of each feature, shape (width,).
+        lower: Smallest value that counts as such, shape (width,).
+        upper: Largest value that counts as such, shape (width,).
     """
 
     method: ClassVar[str] = "linear"
@@ -39,9 +43,11 @@ class LinearClassifier(FittedClassifier):
     bias: Doubles
     center: Doubles
     deviation: Doubles
+    lower: Floats
+    upper: Floats
 
     def as_linear(self) -> tuple[Floats, Floats]:
-        """Weight, shape (classes, width), and bias, shape (classes,), in the scale of the features."""
+        """Weight, shape (classes, width), and bias, shape (classes,), for features between `lower` and `upper`."""
         bias = self.bias - self.weight.astype(np.float64) @ self.center
         return self.weight, bias.astype(np.float32)
 
@@ -51,10 +57,11 @@ class LinearClassifier(FittedClassifier):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays to store, by name."""
-        return {"weight": self.weight, "bias": self.bias, "center": self.center, "deviation": self.deviation}
+        names = ("weight", "bias", "center", "deviation", "lower", "upper")
+        return {name: getattr(self, name) for name in names}
 
     def _logits(self, features: Floats) -> NDArray[np.floating]:
-        centered = (features - self.center).astype(np.float32)
+        centered = (np.clip(features, self.lower, self.upper) - self.center).astype(np.float32)
         return centered @ self.weight.T + self.bias.astype(np.float32)
 
 
@@ -67,12 +74,16 @@ class Standardized:
         center: Weighted mean of each feature, shape (width,).
         deviation: Weighted standard deviation, shape (width,); 0 for constant features.
         scale: Divisor of each feature, shape (width,).
+        lower: Smallest value of the training rows less their range, shape (width,).
+        upper: Largest value of the training rows plus their range, shape (width,).
     """
 
     values: Floats
     center: Doubles
     deviation: Doubles
     scale: Doubles
+    lower: Floats
+    upper: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +109,8 @@ def standardize(features: Floats, weights: Doubles, *, scale: bool) -> Standardi
     center = np.zeros(features.shape[1])
     for part in _blocks(features):
         center += weights[part] @ features[part].astype(np.float64) / total
-    is_constant = features.max(axis=0) == features.min(axis=0)
+    lowest, largest = features.min(axis=0).astype(np.float64), features.max(axis=0).astype(np.float64)
+    is_constant = lowest == largest
     center[is_constant] = features[0, is_constant]  # exactly, so that nothing is left of such a feature
     variance = np.zeros(features.shape[1])
     for part in _blocks(features):
@@ -108,7 +120,8 @@ def standardize(features: Floats, weights: Doubles, *, scale: bool) -> Standardi
     values = np.empty_like(features)
     for part in _blocks(features):
         values[part] = (features[part] - center) / divisor
-    return Standardized(values, center, deviation, divisor)
+    lower, upper = _to_float32(2 * lowest - largest), _to_float32(2 * largest - lowest)
+    return Standardized(values, center, deviation, divisor, lower, upper)
 
 
 def rotate(values: Floats, weights: Doubles) -> Rotation:
@@ -150,9 +163,17 @@ def make_linear(
     floor = absent_log_odds(targets.total)
     all_biases[:] = np.where(targets.class_totals > 0, -floor, floor)
     all_weights[learned], all_biases[learned] = weight / standardized.scale, bias
-    center, deviation = standardized.center, standardized.deviation
     return LinearClassifier(
-        targets.kind, targets.classes, width, dict(summary), all_weights, all_biases, center, deviation
+        targets.kind,
+        targets.classes,
+        width,
+        dict(summary),
+        all_weights,
+        all_biases,
+        standardized.center,
+        standardized.deviation,
+        standardized.lower,
+        standardized.upper,
     )
 
 
@@ -167,6 +188,11 @@ def make_constant(features: Floats, targets: Targets, kind: str) -> LinearClassi
     summary = {"kind": kind, "solver": "constant", "selected": False}
     standardized = standardize(features, targets.weights, scale=True)
     return make_linear(standardized, targets, learned, zero, np.zeros(len(learned)), summary)
+
+
+def _to_float32(values: Doubles) -> Floats:
+    limit = np.finfo(np.float32).max
+    return np.clip(values, -limit, limit).astype(np.float32)
 
 
 def _blocks(features: Floats) -> Iterator[slice]:
