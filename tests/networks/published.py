@@ -65,6 +65,10 @@ def dinov3(state: State) -> State:
     width = state["cls_token"].shape[-1]
     names = {"reg_token": "storage_tokens"}
     names |= {name: re.sub(r"gamma_([12])", r"ls\1.gamma", name) for name in state if "gamma_" in name}
+    gated = {"fc1_g": "w1", "fc1_x": "w2", "fc2": "w3"} if any("fc1_g" in name for name in state) else {}
+    names |= {
+        name: re.sub("|".join(gated), lambda part: gated[part[0]], name) for name in state if gated and "mlp" in name
+    }
     published = {
         names.get(name, name): value for name, value in state.items() if not name.endswith(("q_bias", "v_bias"))
     }
@@ -152,7 +156,9 @@ def _transformers_names(state: State, layers: str, attention: str, output: str) 
             published[f"embeddings.{embeddings[name]}"] = value
         elif layers == "layer":  # DINOv3
             short = short.replace("patch_embed.proj", "embeddings.patch_embeddings")
-            published[short.replace("mlp.fc1", "mlp.up_proj").replace("mlp.fc2", "mlp.down_proj")] = value
+            for ours, theirs in (("fc1", "up"), ("fc2", "down"), ("w1", "gate"), ("w2", "up"), ("w3", "down")):
+                short = short.replace(f"mlp.{ours}.", f"mlp.{theirs}_proj.")
+            published[short] = value
         else:
             short = short.replace("patch_embed.proj", "embeddings.patch_embeddings.projection")
             published[re.sub(r"^norm\.", "layernorm.", short)] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
-from tests.networks.published import MODELS, Published
+from tests.networks.published import MODELS, Published, dinov3, transformers_dinov3
 from torch import Tensor
 
 from holotype.networks import build_network
@@ -99,6 +99,12 @@ def test_features_of_any_number_of_channels_are_those_of_the_mean_channel(
     tmp_path: Path, name: str, channels: int
 ) -> None:
     features_agree(tmp_path, MODELS[name], "pth", channels, (224, 112), DEPTH)
+
+
+@pytest.mark.parametrize("names", [dinov3, transformers_dinov3])
+def test_gated_layers_keep_their_gate(tmp_path: Path, names: Callable[..., Any]) -> None:
+    published = Published("vit_small_plus_patch16_dinov3_qkvb", names)
+    features_agree(tmp_path, published, "pth", 3, (112,), DEPTH)
 
 
 @pytest.mark.parametrize("channels_as", ["separate", "separate-mean"])
