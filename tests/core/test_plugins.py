@@ -52,8 +52,10 @@ def test_a_module_beside_the_recipe_registers_its_parts(tmp_path: Path) -> None:
     assert plugin_identity("bce") == plugin_identity("no such part") == ""
 
 
-def test_changed_code_has_another_identity_and_is_imported_again(tmp_path: Path) -> None:
+def test_changed_code_has_another_identity_and_is_imported_again(tmp_path: Path, monkeypatch) -> None:
     from holotype.losses import LOSSES
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # a compiled file would hide the change
 
     file = write(tmp_path, "plugin_a.py", SHIFTED)
     first = load_plugin("plugin_a", tmp_path)

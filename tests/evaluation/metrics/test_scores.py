@@ -116,11 +116,11 @@ def test_agreement_without_a_spread_is_that_of_scikit_learn():
 
 def test_a_sample_without_a_predicted_label_is_wrong_in_every_agreement():
     truth, decided = np.eye(3, dtype=bool)[[0, 1, 2, 2]], np.eye(3, dtype=bool)[[0, 1, 2, 2]]
-    decided[3] = False
-    farthest = np.eye(3, dtype=bool)[[0, 1, 2, 0]]
-    with_fourth = oracle.matthews_corrcoef([0, 1, 2, 2], [0, 1, 2, 3])
+    decided[0] = False
+    farthest = np.eye(3, dtype=bool)[[2, 1, 2, 2]]
+    with_fourth = oracle.matthews_corrcoef([0, 1, 2, 2], [3, 1, 2, 2])
     assert METRICS["mcc"](truth, decided) == pytest.approx(with_fourth)
-    assert METRICS["cohen_kappa"](truth, decided) == pytest.approx(oracle.cohen_kappa_score([0, 1, 2, 2], [0, 1, 2, 3]))
+    assert METRICS["cohen_kappa"](truth, decided) == pytest.approx(oracle.cohen_kappa_score([0, 1, 2, 2], [3, 1, 2, 2]))
     distances = [
         count_groups(truth, side, None, "multiclass", np.arange(4)).resample().squared_distance
         for side in (decided, farthest)
