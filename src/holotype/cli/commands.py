@@ -58,12 +58,18 @@ def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progr
 
 
 def predict_images(
-    run_folder: Path, images: Sequence[Path], output: Path | None, progress: Progress, skip_unreadable: bool = False
+    run_folder: Path,
+    images: Sequence[Path],
+    output: Path | None,
+    progress: Progress,
+    skip_unreadable: bool = False,
+    measurements: Sequence[str] = (),
 ) -> CommandResult:
     """Predict new images: print a table as CSV, or write it to a file.
 
     `output`: file that ends in .csv, .tsv, .xlsx, or in .parquet, which also has the scores; `skip_unreadable`: write a
-    row with the reason for an image that cannot be predicted, instead of stopping.
+    row with the reason for an image that cannot be predicted, instead of stopping; `measurements`: `TABLE`, or
+    `MODEL=TABLE` for each model.
     """
     from holotype.postprocessing.submission import score_columns
     from holotype.runs.fitted_run import open_run
@@ -73,6 +79,10 @@ def predict_images(
     _require_run_first(run_folder, images)
     fitted_run = open_run(run_folder)
     fitted_run = replace(fitted_run, runtime=replace(fitted_run.runtime, progress=progress))
+    for entry in measurements:
+        name, mark, table_path = entry.partition("=")
+        tables = {**fitted_run.measurements, name: table_path} if mark else entry
+        fitted_run = fitted_run.with_measurements(tables)
     if output is None:
         table = fitted_run.predict(images, skip_unreadable)
         data = {

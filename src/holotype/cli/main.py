@@ -195,11 +195,18 @@ def _predict(
             help="Write a row with the reason for an image that cannot be predicted, instead of stopping.",
         ),
     ] = False,
+    measurements: Annotated[
+        list[str],
+        typer.Option(
+            help="Measurements of the new samples, for models that read a table; MODEL=TABLE if there are several.",
+            metavar="TABLE",
+        ),
+    ] = [],  # noqa: B006
 ) -> Work:
     """Predict labels for new images with a finished run."""
     from holotype.cli.commands import predict_images
 
-    return partial(predict_images, run, images, output, skip_unreadable=skip_unreadable)
+    return partial(predict_images, run, images, output, skip_unreadable=skip_unreadable, measurements=measurements)
 
 
 @app.command("report")

@@ -17,7 +17,7 @@ def score_caveats(recipe: Recipe) -> list[str]:
         else []
     )
     for model in recipe.models:
-        reason = pretraining_leak_reason(model.weights) if model.predictions is None else None
+        reason = pretraining_leak_reason(model.weights) if model.reads_images else None
         caveats += [f"{model.name}: {reason}; the value may be too high"] if reason else []
     caveats += random_weight_warnings(recipe)
     kinds = [name for name, exist in (("groups", recipe.data.groups), ("duplicates", True)) if exist]
@@ -37,7 +37,7 @@ def random_weight_warnings(recipe: Recipe) -> list[str]:
     return [
         f"{model.name} starts from random weights: no pretrained weights of {model.backbone} are installed"
         for model in recipe.models
-        if model.predictions is None
+        if model.reads_images
         and model.weights == "auto"
         and weights_identity(model.backbone, model.weights) == "random"
     ]

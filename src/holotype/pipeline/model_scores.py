@@ -19,6 +19,7 @@ from holotype.pipeline.models import (
     resolve_model,
     test_rows,
     train_and_predict,
+    train_measured,
     validation_rows,
 )
 from holotype.pipeline.prepared import PreparedData
@@ -85,12 +86,14 @@ def train_models(recipe: Recipe, prepared: PreparedData, steps: Steps, runtime: 
         if section.predictions is not None:
             field_name = f"models.{number}.predictions"
             return [_import_predictions(section.name, section.predictions, field_name, prepared, runtime)]
+        if section.measurements is not None:
+            return [_score_model(train_measured(section, f"models.{number}", recipe.data, context), prepared, False)]
         trained = train_and_predict(resolve_model(section, prepared.statistics), context)
         several = section.predict.tta != "none"
         return [_score_model(model, prepared, several and model.name == section.name) for model in trained]
 
     scores = [entry for entries in steps.each(score, range(len(recipe.models))) for entry in entries]
-    return _merge_models(_complete_models(scores, prepared.images))
+    return _merge_models(complete_models(scores, prepared.images))
 
 
 def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: bool) -> ModelScores:
@@ -117,7 +120,7 @@ def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: boo
     return ModelScores(model, oof, test, validation, [gather_oof(first_view, folds, images)] if first_view else [])
 
 
-def _complete_models(model_scores: Sequence[ModelScores], images: ImageTable) -> list[ModelScores]:
+def complete_models(model_scores: Sequence[ModelScores], images: ImageTable) -> list[ModelScores]:
     """Fill in the missing classes of models that predict some of them, from the other models."""
     completed = []
     for scores in model_scores:

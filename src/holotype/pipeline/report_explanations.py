@@ -42,7 +42,7 @@ def explained_model(
     """Find the first model that was trained here; None if all predictions are imported."""
     models_by_name = {model.name: model for model in models}
     for section in sections:
-        if section.predictions is None and models_by_name[section.name].networks:
+        if section.reads_images and models_by_name[section.name].networks:
             networks = {open_checkpoint(path).fold: path for path in models_by_name[section.name].networks}
             return ExplainedModel(resolve_model(section, context.data.statistics), networks, context)
     return None

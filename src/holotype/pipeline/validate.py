@@ -41,7 +41,7 @@ def validate_names(recipe: Recipe) -> None:
 
         launch_fabric(Runtime(device=recipe.run.device, processes=recipe.run.processes))
     for number, model in enumerate(recipe.models):
-        if model.predictions is not None:
+        if not model.reads_images:
             continue
         check_backbone(model.backbone, f"models.{number}.backbone")
         if model.weights not in {"auto", "none"}:
@@ -69,7 +69,7 @@ def validate_with_data(recipe: Recipe, images: ImageTable) -> None:
         len(images.classes), images.kind, recipe.metric, recipe.ensemble, recipe.calibration, recipe.decision
     )
     require_existing_samples(recipe.report, images)
-    if not images.has_files and any(model.predictions is None for model in recipe.models):
+    if not images.has_files and any(model.reads_images for model in recipe.models):
         raise DataError(
             "the recipe has no pattern for image files", field="data.images", remedy="write `images/{id}.png`"
         )

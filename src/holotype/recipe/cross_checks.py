@@ -35,7 +35,7 @@ def validate_sections(
         _validate_decision(decision, data)
     adversarial_model = split.adversarial_model
     if adversarial_model is not None and adversarial_model not in [
-        spec.name for spec in models if spec.predictions is None
+        spec.name for spec in models if spec.reads_images and not spec.is_frozen
     ]:
         raise ValueError(
             f"split.adversarial_model: {adversarial_model!r} should be the name of a model that is trained"

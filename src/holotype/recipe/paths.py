@@ -103,7 +103,10 @@ def resolve_model_paths(model: ModelSpec, paths: Paths) -> ModelSpec:
         scores = scores.model_copy(
             update={name: None if path is None else paths.path(path) for name, path in files.items()}
         )
-    return model.model_copy(update=addresses | {"predictions": scores})
+    measurements = model.measurements
+    if measurements is not None:
+        measurements = measurements.model_copy(update={"table": paths.path(measurements.table)})
+    return model.model_copy(update=addresses | {"predictions": scores, "measurements": measurements})
 
 
 def _resolve_model_folder(address: str, paths: Paths) -> str:

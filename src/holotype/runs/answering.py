@@ -10,10 +10,11 @@ import polars as pl
 
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.core.runtime import Runtime
-from holotype.data import measure_images
+from holotype.data import empty_statistics, measure_images
 from holotype.pipeline.out_of_distribution import TrainingRanges, warning_texts
 from holotype.pipeline.write_predictions import describe_single_label, nearest_column, predictions_csv_table
 from holotype.postprocessing.decision import label_names
+from holotype.runs.measurement_predictor import MeasurementPredictor
 from holotype.runs.model_predictors import ModelPredictor, Nearest
 from holotype.runs.new_dataset import NewImages, require_usable, unusable_images, usable_images
 from holotype.runs.new_images import in_chunks
@@ -50,7 +51,7 @@ class FittedRunProtocol(Protocol):
         """Digests of the pixels of its training images."""
 
     @property
-    def models(self) -> Sequence[ModelPredictor]:
+    def models(self) -> Sequence[ModelPredictor | MeasurementPredictor]:
         """Predictors of its models."""
 
     def predict_logits(self, new: NewImages) -> tuple[AnyScores, Nearest]:
@@ -82,7 +83,7 @@ def predict_parts(
     if not fitted_run.training_ranges.is_available:
         runtime.progress.info(UNCHECKED_NOTE)
     for table in in_chunks(images, max_images, group_column):
-        statistics = measure_images(table, runtime)
+        statistics = measure_images(table, runtime) if table.has_files else empty_statistics(table)
         trained += sum(digest in fitted_run.training_digests for digest in statistics.frame["digest"])
         reasons = unusable_images(table, statistics, fitted_run.training_ranges)
         refused |= {len(refused) + index: reason for index, reason in enumerate(reasons.values())}

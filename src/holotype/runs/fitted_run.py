@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from holotype.postprocessing.decision import calibrate, decide
 from holotype.postprocessing.ensemble import apply_ensemble
 from holotype.recipe.load import Recipe, load_recipe
 from holotype.runs.answering import predict_parts
+from holotype.runs.measurement_predictor import MeasurementPredictor
 from holotype.runs.model_predictors import ModelPredictor, Nearest, load_models, predict_models
 from holotype.runs.new_dataset import NewImages, measure_new_images
 from holotype.runs.new_images import read_new_images
@@ -39,19 +40,38 @@ class FittedRun:
     ensemble: Ensemble
     runtime: Runtime
     keep_in_memory: bool = False
+    measurements: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def models(self) -> tuple[ModelPredictor, ...]:
+    def models(self) -> tuple[ModelPredictor | MeasurementPredictor, ...]:
         """Predictors of its models, opened on first use. Raises InputError if scores of a model were imported."""
         self._require_networks()
-        return load_models(self.recipe.models, self.folder, self.ensemble, self.decision.classes, self.keep_in_memory)
+        return load_models(
+            self.recipe, self.folder, self.ensemble, self.decision.classes, self.keep_in_memory, self.measurements
+        )
+
+    def with_measurements(self, tables: str | Path | Mapping[str, str | Path]) -> FittedRun:
+        """Copy of the run that reads the measurements of new samples from a table, or from tables by name of the model.
+
+        Raises InputError if the run has no such model.
+        """
+        names = [model.name for model in self.recipe.models if model.measurements is not None]
+        by_name = tables if isinstance(tables, Mapping) else dict.fromkeys(names, tables)
+        if not names:
+            raise InputError(
+                "no model of the run reads measurements", field="--measurements", remedy="leave the table out"
+            )
+        for name in by_name:
+            if name not in names:
+                raise InputError("unknown model of measurements", field="--measurements", value=name, allowed=names)
+        return replace(self, measurements={name: str(table) for name, table in by_name.items()})
 
     def _require_networks(self) -> None:
         imported = [model.name for model in self.recipe.models if model.predictions is not None]
         if imported:
             raise InputError(
                 f"the scores of {join_names(imported)} were made elsewhere: new images cannot be predicted",
-                remedy="predict with a run whose models are all networks",
+                remedy="predict with a run that trained all of its models",
             )
 
     @cached_property

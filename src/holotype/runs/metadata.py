@@ -35,6 +35,12 @@ def require_single_image_support(fitted_run: FittedRun) -> None:
             f"the scores of {', '.join(imported)} were made elsewhere: new images cannot be predicted",
             remedy="serve a run whose models are all networks",
         )
+    measured = [model.name for model in fitted_run.recipe.models if model.measurements is not None]
+    if measured:
+        raise InputError(
+            f"{', '.join(measured)} predicts from a table of measurements, and a server gets images alone",
+            remedy="serve a run whose models are all networks, or predict with `holotype predict --measurements`",
+        )
     if fitted_run.decision.unique_class_per is not None:
         raise InputError(
             f"the run decides over all images of a {fitted_run.decision.unique_class_per} at once, and a server "

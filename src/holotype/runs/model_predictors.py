@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,23 +12,15 @@ import numpy as np
 from holotype.core.run_folder import RunFolder
 from holotype.evaluation import gather_test
 from holotype.neighbors import ExactIndex, FaissIndex, IndexedImages, load_index, make_index, merge_neighbors
-from holotype.pipeline.models import knn_scores, model_classes
-from holotype.postprocessing.ensemble import fill_missing_classes
+from holotype.pipeline.model_scores import ModelScores, complete_models
+from holotype.pipeline.models import ModelPredictions, knn_scores, model_classes
+from holotype.recipe.load import Recipe
 from holotype.recipe.sections import ModelSpec, NeighborsSpec
+from holotype.runs.measurement_predictor import MeasurementPredictor
 from holotype.runs.new_dataset import NewImages, dataset_for
 from holotype.runs.stored import open_network
-from holotype.types import (
-    Checkpoint,
-    Ensemble,
-    ImageTable,
-    Integers,
-    Predictions,
-    TestPredictions,
-    replace_rows,
-    to_dense,
-)
+from holotype.types import Checkpoint, Ensemble, ImageTable, Integers, Predictions, TestPredictions, replace_rows
 
-PARTIAL_DESCRIPTION = "a model of some of the classes"
 Nearest = list[list[tuple[str, float]]]
 """Ids and similarities of each sample's nearest training images, nearest first."""
 
@@ -59,14 +51,24 @@ class ModelPredictor:
 
 
 def load_models(
-    models: Sequence[ModelSpec], folder: RunFolder, ensemble: Ensemble, classes: Sequence[str], in_memory: bool
-) -> tuple[ModelPredictor, ...]:
+    recipe: Recipe,
+    folder: RunFolder,
+    ensemble: Ensemble,
+    classes: Sequence[str],
+    in_memory: bool,
+    measurements: Mapping[str, str] | None = None,
+) -> tuple[ModelPredictor | MeasurementPredictor, ...]:
     """Load the models of a finished run and check their cards.
 
-    `in_memory`: read weights and indexes now and keep them, instead of at each use.
+    `in_memory`: read weights and indexes now and keep them, instead of at each use; `measurements`: tables of new
+    measurements, by name of the model.
     """
-    predictors = []
-    for section in models:
+    predictors: list[ModelPredictor | MeasurementPredictor] = []
+    for number, section in enumerate(recipe.models):
+        if section.measurements is not None:
+            folders, table = tuple(folder.checkpoints(section.name)), (measurements or {}).get(section.name)
+            predictors.append(MeasurementPredictor(section, recipe.data, f"models.{number}", folders, table))
+            continue
         index = ensemble.models.index(section.name)
         routes = ensemble.specialist_domains[index] if ensemble.specialist_domains else ()
         networks = [open_network(path, classes, in_memory) for path in folder.checkpoints(section.name)]
@@ -82,37 +84,27 @@ def load_models(
     return tuple(predictors)
 
 
-def predict_models(predictors: Sequence[ModelPredictor], new: NewImages) -> tuple[list[TestPredictions], Nearest]:
+def predict_models(
+    predictors: Sequence[ModelPredictor | MeasurementPredictor], new: NewImages
+) -> tuple[list[TestPredictions], Nearest]:
     """Predict new images with each model of a run.
 
     Returns:
         One entry per model, and the nearest training images by the first model with neighbors; empty if there is none.
     """
-    classes = new.images.classes
-    entries: list[tuple[TestPredictions, Integers | None]] = []
+    models: list[ModelScores] = []
     nearest: Nearest = []
     for predictor in predictors:
-        served = model_classes(predictor.section, new.images)
-        entries.append((predict_model(predictor, new), served))
+        name, classes = predictor.section.name, model_classes(predictor.section, new.images)
+        if isinstance(predictor, MeasurementPredictor):
+            models.append(ModelScores(ModelPredictions(name, classes=classes), [], [predictor.predict(new)]))
+            continue
+        models.append(ModelScores(ModelPredictions(name, classes=classes), [], [predict_model(predictor, new)]))
         if predictor.indexes:
             scores, named = _predict_neighbors(predictor, new)
             nearest = nearest or named
-            entries.append((scores, served))
-    completed = []
-    for number, (prediction, served) in enumerate(entries):
-        if served is None:
-            completed.append(prediction)
-            continue
-        others = [
-            (to_dense(other.logits, PARTIAL_DESCRIPTION), theirs)
-            for index, (other, theirs) in enumerate(entries)
-            if index != number
-        ]
-        logits = fill_missing_classes(
-            to_dense(prediction.logits, PARTIAL_DESCRIPTION), served, others, len(classes), new.images.kind
-        )
-        completed.append(replace(prediction, logits=logits))
-    return completed, nearest
+            models.append(ModelScores(ModelPredictions(f"{name}.neighbors", classes=classes), [], [scores]))
+    return [model.test[0] for model in complete_models(models, new.images)], nearest
 
 
 def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:

@@ -143,7 +143,7 @@ def run_trials(
 
 def _validate_search(recipe: Recipe, options: TuneOptions, tuned_path: Path) -> None:
     model = recipe.models[0]
-    if len(recipe.models) > 1 or model.predictions is not None:
+    if len(recipe.models) > 1 or not model.reads_images or model.is_frozen:
         raise RecipeError(
             "a search tunes a single model, which must be trained",
             field="models",

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from holotype.core.errors import RecipeError, join_names
 from holotype.core.table_files import read_parquet
 from holotype.loading import ImageDataset, make_dataset
 from holotype.pipeline.models.knn import FoldKnn, find_neighbors, knn_model, vote_neighbors
+from holotype.pipeline.models.labels import model_classes, model_labels
 from holotype.pipeline.models.model_pixels import cached_pixels
 from holotype.pipeline.models.networks import TrainedNetwork, predict_rows
 from holotype.pipeline.models.predictions import ModelPredictions, replace_by_domain
@@ -21,7 +20,7 @@ from holotype.pipeline.models.specialists import domains_with_specialists, train
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import ModelSpec
 from holotype.training import ALL_ROWS, FitJob, plan_fit, refit_model
-from holotype.types import Folds, ImageTable, Integers, Kind, LabelMatrix, Predictions
+from holotype.types import Folds, ImageTable, Integers, Predictions
 
 RowPredictions = dict[str, list[Predictions]]
 
@@ -132,42 +131,6 @@ def _collect_predictions(
         validation=specialist_predictions["validation"],
     )
     return replace(result, with_specialists=replaced)
-
-
-def model_classes(model: ModelSpec, images: ImageTable) -> Integers | None:
-    """Class numbers that a model predicts; None means all.
-
-    Raises:
-        RecipeError: There is no such class.
-    """
-    if model.classes == "all":
-        return None
-    for name in model.classes:
-        if name not in images.classes:
-            raise RecipeError("there is no such class", field="models.classes", value=name, allowed=images.classes)
-    return np.array([images.classes.index(name) for name in model.classes], np.int64)
-
-
-def model_labels(truth: LabelMatrix, classes: Integers | None, kind: Kind) -> LabelMatrix:
-    """Labels restricted to a model's own classes; for multiclass data an extra last column means none of them.
-
-    Args:
-        truth: Shape (n, classes).
-        classes: Class numbers of the model; None means all.
-
-    Returns:
-        Shape (n, own classes).
-    """
-    if classes is None:
-        return truth
-    class_index = np.full(truth.classes, -1, np.int64)
-    class_index[classes] = np.arange(len(classes))
-    local_class, owners = class_index[truth.numbers], truth.row_indices
-    if kind == "multiclass":
-        return LabelMatrix.from_pairs(
-            owners, np.where(local_class >= 0, local_class, len(classes)), (len(truth), len(classes) + 1)
-        )
-    return LabelMatrix.from_pairs(owners[local_class >= 0], local_class[local_class >= 0], (len(truth), len(classes)))
 
 
 def _make_model_dataset(model: ModelSpec, classes: Integers | None, context: TrainingContext) -> ImageDataset:

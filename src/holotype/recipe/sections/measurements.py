@@ -48,6 +48,6 @@ class MeasurementsSpec(Section):
 
     @model_validator(mode="after")
     def _validate_method(self) -> MeasurementsSpec:
-        if "method" in self.model_fields_set and not self.normalizes:
+        if self.method != "standardize" and not self.normalizes:
             raise ValueError("method: needs normalize_by or controls; write normalize_by: plate, or leave method out")
         return self

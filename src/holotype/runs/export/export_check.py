@@ -15,7 +15,7 @@ from holotype.core.progress import Progress
 from holotype.recipe.sections import ModelSpec
 from holotype.runs.export.formats import Session
 from holotype.runs.fitted_run import FittedRun
-from holotype.runs.model_predictors import predict_model
+from holotype.runs.model_predictors import ModelPredictor, predict_model
 from holotype.runs.new_dataset import NewImages, dataset_for, measure_new_images
 from holotype.types import AnyScores, Checkpoint, Floats, ImageTable, TopKScores
 
@@ -93,7 +93,11 @@ def _run_logits(fitted_run: FittedRun, graph_models: Sequence[GraphModel], new: 
         models = fitted_run.recipe.model_copy(update={"models": [graph_model.section for graph_model in graph_models]})
         return replace(fitted_run, recipe=models).logits(new.images)
     (graph_model,) = graph_models
-    fitted_model = next(candidate for candidate in fitted_run.models if candidate.section.name == graph_model.name)
+    fitted_model = next(
+        candidate
+        for candidate in fitted_run.models
+        if isinstance(candidate, ModelPredictor) and candidate.section.name == graph_model.name
+    )
     return predict_model(
         replace(
             fitted_model,

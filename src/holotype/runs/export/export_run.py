@@ -97,7 +97,7 @@ def _select_graph_models(fitted_run: FittedRun, options: ExportOptions) -> list[
         fitted_run.ensemble,
         {name: entry for entry in fitted_run.recipe.models for name in entry.names},
     )
-    networks = [name for name, entry in sections.items() if name == entry.name and entry.predictions is None]
+    networks = [name for name, entry in sections.items() if name == entry.name and entry.reads_images]
     if options.model is not None and options.model not in sections:
         raise InputError("unknown model", field="--model", value=options.model, allowed=networks)
     selected = list(sections) if options.model is None else [options.model]

@@ -17,6 +17,8 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
     remedy = f"export the models that are networks: --model {join_names(rest)}" if rest and not alone else remedy
     if section.predictions is not None:
         raise InputError(f"the scores of {name!r} were made elsewhere, so there is no network", remedy=remedy)
+    if section.measurements is not None:
+        raise InputError(f"{name!r} predicts from a table of measurements and has no network", remedy=remedy)
     if name != section.name:
         raise InputError(f"{name!r} needs an index of training images, which a graph does not contain", remedy=remedy)
     whose = {"image": "of each file", "plate": "of each plate"}.get(section.input.normalize)

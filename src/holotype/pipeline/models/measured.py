@@ -1,0 +1,145 @@
+"""Models on tables of measurements: the table once, and a classifier per fold."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from holotype.cache import Reads, StepOutput, StepResult, library_versions, step
+from holotype.classifiers import FittedClassifier, fit_classifier, importances, load_classifier
+from holotype.core.digest import digest_array, digest_value
+from holotype.core.seeds import derive_seed
+from holotype.measurements import FittedMeasurements, PreparedMeasurements, measurements_digest, prepare_measurements
+from holotype.pipeline.models.digests import job_label
+from holotype.pipeline.models.labels import model_classes, model_labels
+from holotype.pipeline.models.predictions import ModelPredictions
+from holotype.pipeline.models.training_context import TrainingContext
+from holotype.recipe.sections import DataSpec, MeasurementsSpec, ModelSpec
+from holotype.training import ALL_ROWS, FitJob, plan_fit
+from holotype.types import Integers, LabelMatrix, Predictions
+
+__all__ = ["IMPORTANCES", "fit_measured", "prepare_table", "train_measured"]
+
+IMPORTANCES = "importances.csv"
+PARTS: dict[str, type] = {"fitted": FittedMeasurements}
+
+
+def _table_reads(spec: MeasurementsSpec, data: DataSpec, field: str, context: TrainingContext) -> Reads:
+    """A table is read with the ids, files, labels and groups of the samples."""
+    names = data.model_dump(mode="json", include={"id", "sample", "groups"})
+    digests = {
+        "table": measurements_digest(spec),
+        "groups of the samples": digest_array(context.data.folds.groups_of(np.arange(len(context.images.samples)))),
+        **{name: context.data.digests[name] for name in ("images", "review") if name in context.data.digests},
+    }
+    return Reads(spec.model_dump(mode="json", exclude={"table"}) | names, digests, field.split(".")[1])
+
+
+@step("measurements", 1, _table_reads)
+def prepare_table(
+    output: StepOutput, spec: MeasurementsSpec, data: DataSpec, field: str, context: TrainingContext
+) -> None:
+    """Features of all samples from a table of measurements: selected, normalized, aggregated."""
+    groups = context.data.folds.groups_of(np.arange(len(context.images.samples)))
+    output.write(prepare_measurements(spec, context.images, data, independent_groups=groups, field=field))
+
+
+def _fit_reads(job: FitJob, table: StepResult, truth: LabelMatrix, context: TrainingContext) -> Reads:
+    samples = _samples(job.train_rows, context)
+    digests = {
+        "measurements": table.key.digest,
+        "samples": digest_array(samples),
+        "labels": truth.rows(samples).digest(),
+        "groups": digest_array(context.data.folds.component[samples]),
+        "classes": digest_value([job.classes, job.kind]),
+        "libraries": library_versions("scikit-learn", "lightgbm", "torch"),
+    }
+    classifier = job.model.classifier
+    settings = {"classifier": classifier and classifier.model_dump(mode="json"), "name": job.model.name}
+    return Reads(settings | {"seed": job.seed, "fold": job.fold}, digests, job_label(job))
+
+
+@step("fit", 8, _fit_reads)
+def fit_measured(
+    output: StepOutput, job: FitJob, table: StepResult, truth: LabelMatrix, context: TrainingContext
+) -> None:
+    """Classifier of one fold on measurements, with its card and the importance of each column."""
+    measured, samples = table.read(PreparedMeasurements, PARTS), _samples(job.train_rows, context)
+    if job.model.classifier is None:
+        raise TypeError("the model has no classifier")
+    classifier = fit_classifier(
+        measured.features[samples],
+        truth.rows(samples),
+        job.model.classifier,
+        classes=len(job.classes),
+        kind=job.kind,
+        groups=context.data.folds.component[samples],
+        seed=derive_seed(job.seed, job.seed_name, job.fold, "classifier"),
+        threads=context.runtime.thread_count,
+    )
+    classifier.save(output.folder)
+    output.write(measured.fitted)  # columns and normalization, for new samples
+    ranked = importances(classifier, measured.fitted.columns)
+    if ranked is not None:
+        ranked.write_csv(output.folder / IMPORTANCES)
+    card = {
+        "model": job.model.model_dump(mode="json"),
+        "fold": job.fold,
+        "domain": None,
+        "seed": job.seed,
+        "classes": list(job.classes),
+        "kind": job.kind,
+        "classifier_summary": classifier.describe(),
+        "columns": list(measured.fitted.columns),
+        "rows": {"train": len(samples)},
+    }
+    (output.folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False, sort_keys=True), "utf-8")
+
+
+def train_measured(model: ModelSpec, field: str, data: DataSpec, context: TrainingContext) -> ModelPredictions:
+    """Fit a classifier on measurements in every fold, and predict the held-out fold and the test rows.
+
+    Args:
+        field: Recipe key of the model, for messages.
+    """
+    spec, images, folds = model.measurements, context.images, context.data.folds
+    if spec is None:
+        raise TypeError("the model has no measurements")
+    table = prepare_table(context.steps, spec, data, f"{field}.measurements", context)
+    classes = model_classes(model, images)
+    truth = model_labels(images.samples.label_matrix(np.arange(len(images.samples))), classes, images.kind)
+    scale = context.data.statistics.normalization
+    numbers = (*folds.used, *([ALL_ROWS] if context.final_model == "refit" else []))
+    jobs = [plan_fit(images, folds, fold, model, context.seed, scale) for fold in numbers]
+    results = [fit_measured(context.steps, job, table, truth, context) for job in jobs]
+    measured = table.read(PreparedMeasurements, PARTS)
+    for sentence in (*measured.notes, *measured.warnings):
+        context.runtime.progress.info(f"note: {model.name}: {sentence}")
+    folders = context.steps.each(lambda result: result.folder, results)
+    classifiers = [load_classifier(folder) for folder in folders]
+    pairs = list(zip(jobs, classifiers, strict=True))
+    final = [pair for pair in pairs if pair[0].fold == ALL_ROWS] or pairs
+    rows = context.prediction_rows()
+
+    def predict(job: FitJob, classifier: FittedClassifier, part: Integers) -> Predictions:
+        logits = classifier.logits(measured.features[_sample_of(part, context)])
+        return Predictions(model.name, job.fold, part, logits)
+
+    return ModelPredictions(
+        model.name,
+        [predict(job, classifier, job.validation_rows) for job, classifier in pairs if job.fold != ALL_ROWS],
+        [predict(*pair, rows["test"]) for pair in final],
+        folders,
+        [predict(*pair, rows["validation"]) for pair in final],
+        classes=classes,
+    )
+
+
+def _samples(rows: Integers, context: TrainingContext) -> Integers:
+    """Numbers of the samples of some image rows, ascending."""
+    return np.unique(_sample_of(rows, context))
+
+
+def _sample_of(rows: Integers, context: TrainingContext) -> Integers:
+    return context.images.sample_numbers[rows]
