@@ -10,6 +10,7 @@ from holotype.cache import Reads, StepOutput, StepResult, library_versions, step
 from holotype.classifiers import FittedClassifier, fit_classifier, importances, load_classifier
 from holotype.core.digest import digest_array, digest_value
 from holotype.core.seeds import derive_seed
+from holotype.core.table_files import write_table
 from holotype.measurements import FittedMeasurements, PreparedMeasurements, measurements_digest, prepare_measurements
 from holotype.pipeline.models.digests import job_label
 from holotype.pipeline.models.labels import model_classes, model_labels
@@ -82,7 +83,7 @@ def fit_measured(
     output.write(measured.fitted)  # columns and normalization, for new samples
     ranked = importances(classifier, measured.fitted.columns)
     if ranked is not None:
-        ranked.write_csv(output.folder / IMPORTANCES)
+        write_table(ranked, output.folder / IMPORTANCES)
     card = {
         "model": job.model.model_dump(mode="json"),
         "fold": job.fold,
