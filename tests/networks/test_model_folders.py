@@ -26,6 +26,7 @@ from holotype.networks import (
     weights_identity,
 )
 from holotype.recipe.load import load_recipe
+from holotype.recipe.paths import AbsolutePaths, RelativePaths, resolve_model_paths
 from holotype.recipe.sections import ModelSpec
 
 CONFIG = {"architecture": "test_vit", "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
@@ -107,6 +108,16 @@ def test_paths_of_folders_are_those_of_the_recipe(tmp_path: Path) -> None:
     first, second = load_recipe(tmp_path / "recipe.yaml").models
     assert first.backbone == first.weights == f"local-dir:{tmp_path / 'm'}"
     assert second.weights == str(tmp_path / "w.pth")
+
+
+def test_paths_of_folders_are_relative_again_in_another_folder(tmp_path: Path) -> None:
+    model = ModelSpec.model_validate({"backbone": "local-dir:m"})
+    absolute = AbsolutePaths(tmp_path / "a")
+    resolved = resolve_model_paths(model, absolute)
+    moved = resolve_model_paths(resolved, RelativePaths(tmp_path / "b", absolute.relative))
+    assert (moved.backbone, moved.weights) == ("local-dir:../a/m",) * 2
+    hub = ModelSpec.model_validate({"backbone": "hf-hub:lab/m"})
+    assert resolve_model_paths(hub, absolute) == hub
 
 
 @pytest.mark.parametrize(

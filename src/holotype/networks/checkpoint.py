@@ -118,7 +118,7 @@ def _build_from_card(card: Mapping[str, Any]) -> Network:
         backbone_options(card, Path(CARD)),
         model["activation"],
         _rank_heads_from_card(card),
-        channels_as=model["input"].get("channels_as", "stacked"),  # cards of older versions have none
+        channels_as=model.get("input", {}).get("channels_as", "stacked"),  # cards of older versions have none
     )
 
 
