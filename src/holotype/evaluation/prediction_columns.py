@@ -78,12 +78,13 @@ def find_columns(
     notes: list[str] = []
     roles: dict[str, str | None] = {}
     for role, name in named.items():
-        roles[role] = name
-        if name is None:
-            candidates = [column for column in free if column not in used and _has_name(column, NAMES[role])]
-            roles[role] = _only(candidates, role, free, source)
-            notes += [f"{role}: column {roles[role]!r}"] if roles[role] else []
-        used += [roles[role]] if roles[role] else []
+        column = name
+        if column is None:
+            candidates = [other for other in free if other not in used and _has_name(other, NAMES[role])]
+            column = _only(candidates, role, free, source)
+            notes += [f"{role}: column {column!r}"] if column else []
+        roles[role] = column
+        used += [column] if column else []
     if roles["label"] is None:
         raise _unclear("no column is named like a true label", "label", free, source)
     by_class = _named_probabilities(frame, probabilities, source)
