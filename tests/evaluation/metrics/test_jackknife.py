@@ -17,7 +17,7 @@ from holotype.evaluation.metrics import (
     resample_groups,
 )
 from holotype.evaluation.metrics.agreement import class_scores
-from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance
+from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance, leave_block_out
 
 KINDS = st.sampled_from(["multiclass", "multilabel"])
 AVERAGES = st.sampled_from(["macro_f1", "balanced_accuracy", "mcc", "cohen_kappa"])
@@ -42,6 +42,34 @@ def test_the_score_without_a_group_is_that_of_the_other_rows(seed, kind, name):
         if rest.any():
             expected = METRICS[name](truth[rest], decided[rest], None, kind)
             np.testing.assert_allclose(scores[number], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("groups", "blocks"), [(7, 7), (7, 20), (103, 20)])
+def test_each_group_is_left_out_once_and_blocks_are_equal(groups, blocks):
+    weights = leave_block_out(groups, blocks)
+    left_out = (weights == 0).sum(axis=1)
+    assert weights.shape == (min(groups, blocks), groups)
+    assert (weights == 0).sum(axis=0).tolist() == [1] * groups
+    assert left_out.max() - left_out.min() <= 1
+    values = np.random.default_rng(3).normal(size=groups)
+    estimate = jackknife_variance(weights @ values / weights.sum(axis=1))
+    assert estimate == pytest.approx(values.var(ddof=1) / groups, rel=1e-9 if groups <= blocks else 0.6)
+
+
+def test_an_interval_of_average_precision_over_a_long_tail_holds_the_average():
+    classes, values, intervals = 60, [], []
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        label, predicted = long_tail(generator, classes, 300)
+        truth = np.eye(classes, dtype=bool)[label]
+        logits = generator.normal(size=truth.shape) + 2 * np.eye(classes)[predicted] + truth
+        resamples = resample_groups(truth, None, seed, n_resamples=200)
+        scored = ScoredSamples(truth, truth, logits.astype(np.float32), "multiclass")
+        metric = bootstrap_interval("map", scored, resamples)
+        values.append(metric.value)
+        intervals.append((metric.low, metric.high))
+    low, high = np.array(intervals).T
+    assert ((low <= np.mean(values)) & (np.mean(values) <= high)).sum() >= 27
 
 
 def test_the_jackknife_of_a_mean_is_its_squared_standard_error():

@@ -25,7 +25,7 @@ from scipy.special import ndtr, stdtr, stdtrit  # normal and Student's t, withou
 from holotype.core.errors import DataError, RecipeError
 from holotype.evaluation.metrics.agreement import class_scores
 from holotype.evaluation.metrics.counts import COUNT_METRICS, Counts, count_groups, f1_of_classes, nanmean
-from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance
+from holotype.evaluation.metrics.jackknife import jackknife_scores, jackknife_variance, leave_block_out
 from holotype.evaluation.metrics.resamples import GroupResamples, class_groups, resample_groups
 from holotype.evaluation.metrics.sample_metrics import SAMPLE_METRICS
 from holotype.evaluation.metrics.scored import ScoredSamples
@@ -269,7 +269,10 @@ def _ranking_spread(name: str, scored: ScoredSamples, resamples: GroupResamples)
         resampled = score(truth, logits, scored.kind, weights[:, resamples.groups])
         sides.append(nanmean(resampled, axis=1))
     variance, shift = _rare_class_terms(scores, truth.sum(axis=0))
-    return _Spread(float(nanmean(scores, axis=0)), sides[0], sides[1], variance, shift, is_centered=True)
+    remaining = leave_block_out(resamples.count, count)[:, resamples.groups]
+    without_group = nanmean(score(truth, logits, scored.kind, remaining), axis=1)
+    value = float(nanmean(scores, axis=0))
+    return _Spread(value, sides[0], sides[1], variance, shift, is_centered=True, without_group=without_group)
 
 
 def _function_spread(name: str, scored: ScoredSamples, resamples: GroupResamples) -> _Spread:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from holotype.core.seeds import keyed_generator
 from holotype.evaluation.metrics.counts import Counts, GroupCounts
 
 Doubles = NDArray[np.float64]
@@ -38,6 +39,17 @@ def jackknife_scores(score: Callable[[Counts], Doubles], table: GroupCounts) -> 
     sums = sums + np.bincount(group, np.nan_to_num(changed) - np.nan_to_num(before), len(samples))
     present = present + np.bincount(group, np.isfinite(changed) * 1.0 - np.isfinite(before), len(samples))
     return np.divide(sums, present, out=np.full(len(samples), np.nan), where=present > 0)
+
+
+def leave_block_out(groups: int, max_blocks: int) -> NDArray[np.int32]:
+    """Count of each group without each block of groups in turn, shape (blocks, groups).
+
+    A block is one group, or a random set of groups if there are more than `max_blocks` (delete-a-group jackknife, Kott
+    2001, Journal of Official Statistics 17).
+    """
+    blocks = min(groups, max_blocks)
+    block = keyed_generator(0, "jackknife", groups).permutation(groups) % blocks
+    return (block[None, :] != np.arange(blocks)[:, None]).astype(np.int32)
 
 
 def jackknife_variance(scores: Doubles) -> float:
