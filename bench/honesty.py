@@ -26,7 +26,7 @@ from holotype.postprocessing.decision import DecisionContext, DecisionStep
 from holotype.postprocessing.ensemble import EnsembleStep
 from holotype.recipe.sections import ArgmaxSpec, PerClassSpec, SplitSpec, WeightedSpec
 from holotype.split import make_folds
-from holotype.types import AuditReport, Folds, ImageTable, Labels, OofPredictions, SampleFeatures, TestPredictions
+from holotype.types import AuditReport, Folds, ImageTable, OofPredictions, SampleFeatures, SampleTable, TestPredictions
 
 CLASSES, PER_PLATE, FOLDS, MANY_PLATES = 6, 25, 5, 400
 SHARES = np.array([0.4, 0.3, 0.2, 0.1, 0.06, 0.04])
@@ -76,7 +76,7 @@ def simulate(plates: int, skill: float, seed: int) -> tuple[float, float, float,
         },
         schema_overrides={"labels": pl.List(pl.Int64), "domain": pl.String},
     )
-    labels = Labels(frame, np.arange(count), classes, "multilabel")
+    labels = SampleTable(frame, np.arange(count), classes, "multilabel")
     folds = Folds(frame, fold, FOLDS, tuple(range(FOLDS)), independent_groups=world.plate)
     metric = score_nested(oof, labels, folds, chain, "macro_f1", seed).scorecard.metrics["macro_f1"]
     fitted = fit_chain(chain, oof, world.truth, fold, world.plate, seed)

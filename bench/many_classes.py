@@ -103,7 +103,7 @@ def score(rows: int, classes: int) -> None:
     from holotype.postprocessing.ensemble import EnsembleStep, ModelSelection
     from holotype.postprocessing.submission import write_scores
     from holotype.recipe.sections import CalibrationSpec, WeightedSpec
-    from holotype.types import Folds, Labels, OofPredictions, concatenate, keep_top_k
+    from holotype.types import Folds, OofPredictions, SampleTable, concatenate, keep_top_k
 
     draws = np.random.Generator(np.random.Philox(2))
     numbers = np.sort((classes * draws.random(rows) ** 2).astype(np.int64))[draws.permutation(rows)]  # a long tail
@@ -133,7 +133,7 @@ def score(rows: int, classes: int) -> None:
         {"sample": ids, "role": ["train"] * rows, "labels": numbers[:, None].tolist(), "group.sheet": groups}
     )
     names = tuple(map(str, range(classes)))
-    labels, fold = Labels(frame, np.arange(rows), names, "multiclass"), groups % 5
+    labels, fold = SampleTable(frame, np.arange(rows), names, "multiclass"), groups % 5
     oof = [OofPredictions(np.arange(rows), model, fold) for model in models]
     pooled = ModelSelection(
         EnsembleStep(WeightedSpec(kind="weighted"), ("one", "two"), "multiclass"), (("mean",), ("mean",))

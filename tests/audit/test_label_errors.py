@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from holotype.audit import find_label_errors, label_cooccurrence, label_error_mask
-from holotype.types import Labels, OofPredictions
+from holotype.types import OofPredictions, SampleTable
 
 
 def scores(kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,10 +45,10 @@ def test_confident_learning_agrees_with_cleanlab():
     assert (ours == theirs).mean() > 0.995
 
 
-def labels(kind: str, truth: np.ndarray) -> Labels:
+def labels(kind: str, truth: np.ndarray) -> SampleTable:
     lists = [np.flatnonzero(row).tolist() for row in truth]
     frame = pl.DataFrame({"sample": [f"s{row}" for row in range(len(truth))], "role": "train", "labels": lists})
-    return Labels(frame, np.arange(len(truth)), tuple("abcde"), kind)
+    return SampleTable(frame, np.arange(len(truth)), tuple("abcde"), kind)
 
 
 def test_suspects_come_with_names_and_the_most_doubtful_first():

@@ -21,7 +21,7 @@ from holotype.evaluation.metrics import (
 from holotype.postprocessing.decision import CalibrationStep, DecisionContext, DecisionStep, default_labels, top_classes
 from holotype.postprocessing.ensemble import EnsembleStep, ModelSelection, diversity_table, fit_ensemble
 from holotype.recipe.sections import CalibrationSpec, MeanSpec, TopSpec, WeightedSpec
-from holotype.types import Folds, LabelMatrix, Labels, OofPredictions, TopKScores, keep_top_k
+from holotype.types import Folds, LabelMatrix, OofPredictions, SampleTable, TopKScores, keep_top_k
 
 ROWS, CLASSES = 300, 40
 NAMES = ("macro_f1", "micro_f1", "accuracy", "balanced_accuracy", "top_5_accuracy", "log_loss", "calibration_error")
@@ -121,7 +121,7 @@ def nested(parts: list[Any], decide: Any) -> Any:
         }
     )
     classes = tuple(str(number) for number in range(CLASSES))
-    labels = Labels(frame, np.arange(ROWS), classes, "multiclass")
+    labels = SampleTable(frame, np.arange(ROWS), classes, "multiclass")
     fold = GROUPS % 3
     folds = Folds(pl.DataFrame(), fold, 3, (0, 1, 2), independent_groups=GROUPS)
     oof = [OofPredictions(np.arange(ROWS), part, fold) for part in parts]

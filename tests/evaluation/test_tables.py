@@ -23,7 +23,7 @@ from holotype.evaluation import (
 )
 from holotype.evaluation.metrics import ScoredSamples, resample_groups
 from holotype.postprocessing.decision import default_labels
-from holotype.types import Labels, Metric, Scorecard
+from holotype.types import Metric, SampleTable, Scorecard
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def judged(run):
     return ScoredSamples(truth, default_labels(oof.logits, "multiclass"), oof.logits, "multiclass"), oof.samples
 
 
-def labels_of(**groups) -> Labels:
+def labels_of(**groups) -> SampleTable:
     columns = {f"group.{name}": values for name, values in groups.items()}
     count = len(next(iter(groups.values())))
-    return Labels(pl.DataFrame({"id": range(count), **columns}), np.arange(count), ("a", "b"), "multiclass")
+    return SampleTable(pl.DataFrame({"id": range(count), **columns}), np.arange(count), ("a", "b"), "multiclass")
 
 
 def test_classes_have_their_counts_and_intervals(judged):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from holotype.types import LABEL_COOCCURRENCE, Labels
+from holotype.types import LABEL_COOCCURRENCE, SampleTable
 
 MIN_SHARE, MIN_SAMPLES, MAX_LISTED = 0.9, 20, 3
 
 
-def label_cooccurrence(labels: Labels) -> pl.DataFrame:
+def label_cooccurrence(labels: SampleTable) -> pl.DataFrame:
     """Conditional co-occurrence of the classes over the labeled samples.
 
     Returns one row for each ordered pair of classes that share a sample, with the columns of

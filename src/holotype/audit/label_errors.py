@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from holotype.types import MANY_CLASSES, Floats, Labels, OofPredictions, to_dense
+from holotype.types import MANY_CLASSES, Floats, OofPredictions, SampleTable, to_dense
 
 SCHEMA: dict[str, Any] = {
     "position": pl.Int64,
@@ -26,7 +26,7 @@ def empty_label_errors() -> pl.DataFrame:
     return pl.DataFrame(schema=SCHEMA)
 
 
-def find_label_errors(oof: OofPredictions, labels: Labels) -> pl.DataFrame:
+def find_label_errors(oof: OofPredictions, labels: SampleTable) -> pl.DataFrame:
     """Rank the scored samples by how likely their labels are wrong.
 
     Returns `position` (in `oof`), `sample` (its id), `given_label` and `predicted_label` (each a list), `quality` (0 to

@@ -35,9 +35,9 @@ from holotype.types import (
     Integers,
     Kind,
     LabelMatrix,
-    Labels,
     Metric,
     OofPredictions,
+    SampleTable,
     Scorecard,
     as_scores,
 )
@@ -68,7 +68,7 @@ class NestedScore:
 
 def score_nested(
     oof_models: Sequence[OofPredictions],
-    labels: Labels,
+    labels: SampleTable,
     folds: Folds,
     choices: Sequence[PostprocessingStep],
     metric: str,
@@ -114,7 +114,7 @@ def score_nested(
 
 
 def _score_back_off(
-    chains: CrossFittedChains, scored: ScoredSamples, labels: Labels, resamples: GroupResamples, seed: int
+    chains: CrossFittedChains, scored: ScoredSamples, labels: SampleTable, resamples: GroupResamples, seed: int
 ) -> list[dict[str, Any]]:
     """Accuracy of the answers, each at thresholds that were fitted without its fold."""
     rank, taxon = (np.full(len(scored.truth), -1, np.int64) for _ in range(2))
@@ -167,7 +167,7 @@ def _require_same_samples(models: Sequence[OofPredictions], folds: Folds) -> Oof
     return first
 
 
-def _require_labels(labels: Labels, samples: Integers) -> AnyLabels:
+def _require_labels(labels: SampleTable, samples: Integers) -> AnyLabels:
     unknown = samples[labels.frame["labels"].gather(samples).is_null().to_numpy()]
     if len(unknown):
         names = join_names(labels.frame["sample"].gather(unknown), 5)

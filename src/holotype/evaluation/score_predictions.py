@@ -31,7 +31,7 @@ from holotype.evaluation.prediction_tables import (
     read_prediction_table,
 )
 from holotype.evaluation.tables import class_table, difference_table, domain_table, group_table, scorecard_to_json
-from holotype.types import Integers, LabelMatrix, Labels, Scorecard
+from holotype.types import Integers, LabelMatrix, SampleTable, Scorecard
 
 METHOD = "the predictions were read from a table, which does not say whether the models were trained on these samples"
 MAX_MODELS = 100
@@ -216,7 +216,7 @@ def _make_scorecard(model: LabeledPredictions, metric: str, seed: int) -> Scorec
     left_out = classes_without_positives(scored.truth, model.classes)
     frame = model.groups.rename({name: f"group.{name}" for name in model.groups.columns})
     rows = np.arange(len(scored.truth))
-    labels = Labels(frame, rows, model.classes, scored.kind)
+    labels = SampleTable(frame, rows, model.classes, scored.kind)
     return Scorecard(
         {name: add_method(name, value, METHOD, left_out) for name, value in metrics.items()},
         steps=[],

@@ -19,7 +19,7 @@ from holotype.evaluation.metrics import (
     f1_per_class,
     precision_recall_per_class,
 )
-from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, Labels, Scorecard
+from holotype.types import AnyLabels, Integers, Kind, LabelMatrix, SampleTable, Scorecard
 
 MAX_VALUES = 200
 MAX_CONFUSION_CLASSES = 2_000
@@ -46,7 +46,7 @@ def class_table(scored: ScoredSamples, classes: Sequence[str], resamples: GroupR
     return [{name: to_json_value(value) for name, value in zip(columns, row, strict=True)} for row in rows]
 
 
-def group_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric: str) -> list[dict[str, Any]]:
+def group_table(scored: ScoredSamples, labels: SampleTable, samples: Integers, metric: str) -> list[dict[str, Any]]:
     """Build the table of group values: `column`, `group`, `samples`, `value`, `accuracy`.
 
     Columns of more than 200 values are left out.
@@ -84,7 +84,7 @@ def difference_table(
     ]
 
 
-def domain_table(scored: ScoredSamples, labels: Labels, samples: Integers, metric: str) -> list[dict[str, Any]]:
+def domain_table(scored: ScoredSamples, labels: SampleTable, samples: Integers, metric: str) -> list[dict[str, Any]]:
     """Build the table of domains: `domain`, `samples`, `value`, `accuracy`."""
     if "domain" not in labels.frame.columns:
         return []

@@ -1,7 +1,8 @@
 """The pipeline: one recipe in, one run folder out. Read this page first.
 
 prepare     read the table → measure the images → audit → apply the review → split into folds
-run_steps  train and predict (models × folds) → make the postprocessing → evaluate it → fit it → find label errors
+run_steps   train and predict (each model: network, frozen features, measurements or imported scores; fold by fold) →
+            make the postprocessing → evaluate it → fit it → find label errors
 run         write the run folder → write the report
 
 Every step takes its result from the cache if nothing that it reads has changed (`@step`).

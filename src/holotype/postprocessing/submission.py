@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.core.table_files import read_parquet, write_parquet
 from holotype.data import read_table
-from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, Labels, TopKScores
+from holotype.types import AnyLabels, AnyScores, Integers, LabelMatrix, SampleTable, TopKScores
 
 TOP_CLASSES = 3
 
 
-def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
+def submission_order(labels: SampleTable, order: str, id_column: str) -> Integers:
     """Order the test samples for the submission.
 
     `order`: `test`, or the path of a sample submission, whose order is used. Raises DataError if the ids of the sample
@@ -51,7 +51,7 @@ def submission_order(labels: Labels, order: str, id_column: str) -> Integers:
 
 
 def submission_table(
-    labels: Labels, samples: Integers, names: list[list[str]], id_column: str, label_column: str, separator: str
+    labels: SampleTable, samples: Integers, names: list[list[str]], id_column: str, label_column: str, separator: str
 ) -> pl.DataFrame:
     """Build the submission: one row per test sample.
 

@@ -24,8 +24,8 @@ from holotype.types.images import ImageStatistics as ImageStatistics
 from holotype.types.images import ImageTable as ImageTable
 from holotype.types.images import Integers as Integers
 from holotype.types.images import Kind as Kind
-from holotype.types.images import Labels as Labels
 from holotype.types.images import Normalization as Normalization
+from holotype.types.images import SampleTable as SampleTable
 from holotype.types.labels import LabelMatrix as LabelMatrix
 from holotype.types.taxonomy import CLASS_RANK as CLASS_RANK
 from holotype.types.taxonomy import NO_RANKS as NO_RANKS

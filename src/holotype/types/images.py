@@ -62,11 +62,11 @@ class ImageTable:
         return taxonomy_ranks(self.taxonomy)
 
     @cached_property
-    def samples(self) -> Labels:
+    def samples(self) -> SampleTable:
         """Table of samples."""
         _, first = self._sample_codes
         frame = self.frame[first]
-        return Labels(frame.drop("files"), first, self.classes, self.kind, self.ranks)
+        return SampleTable(frame.drop("files"), first, self.classes, self.kind, self.ranks)
 
     @cached_property
     def _sample_codes(self) -> tuple[Integers, Integers]:
@@ -92,7 +92,7 @@ class ImageTable:
 
 
 @dataclass(frozen=True)
-class Labels:
+class SampleTable:
     """Table of samples: id, role, labels, groups and domain.
 
     Args:

@@ -9,13 +9,13 @@ import polars as pl
 
 from holotype.core.table_files import write_table
 from holotype.postprocessing.submission import prediction_table, submission_table, write_scores
-from holotype.types import Labels
+from holotype.types import SampleTable
 
 CLASSES = ("nucleus", "golgi", "cytosol", "vesicles")
 
 
-def labels(samples: list[str]) -> Labels:
-    return Labels(pl.DataFrame({"sample": samples}), np.arange(len(samples)), CLASSES, "multilabel")
+def labels(samples: list[str]) -> SampleTable:
+    return SampleTable(pl.DataFrame({"sample": samples}), np.arange(len(samples)), CLASSES, "multilabel")
 
 
 def test_a_submission_has_the_test_samples_in_their_order_under_the_names_asked_for() -> None:

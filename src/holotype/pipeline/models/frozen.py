@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from holotype.cache import Reads, StepOutput, StepResult, library_versions, step
 from holotype.core.digest import digest_array, digest_value
 from holotype.loading import ImageDataset, compute_row_normalization
-from holotype.networks import weights_identity
+from holotype.networks import architecture_of, weights_identity
 from holotype.pipeline.models.digests import computed_precision, job_label
 from holotype.pipeline.models.model_pixels import cached_pixels, unlabeled_dataset
 from holotype.pipeline.models.training_context import TrainingContext
@@ -24,6 +24,7 @@ from holotype.types import Floats, Integers
 def _feature_reads(model: ModelSpec, views: PredictSpec, context: TrainingContext) -> Reads:
     statistics = context.data.statistics
     settings = model.model_dump(mode="json", include={"backbone", "activation", "input"})
+    settings |= {"backbone": architecture_of(model.backbone)}  # not the place of a model folder
     settings |= {"pool": model.head.pool, "views": views.model_dump(mode="json")["tta"]}
     settings |= {"precision": computed_precision(context.runtime), "stored size": model.stored_size}
     if not isinstance(views.tta, str):

@@ -13,7 +13,7 @@ from holotype.core.digest import digest_array, digest_value
 from holotype.core.errors import DataError
 from holotype.data import CacheFormat, PixelCache, build_pixel_cache, input_size, open_pixel_cache, plan_pixel_cache
 from holotype.loading import ImageDataset, compute_row_normalization, make_dataset
-from holotype.networks import weights_identity
+from holotype.networks import architecture_of, weights_identity
 from holotype.pipeline.data_steps import measure_table
 from holotype.pipeline.models.digests import computed_precision, digest_inputs, digest_pixels
 from holotype.pipeline.models.training_context import TrainingContext
@@ -95,6 +95,7 @@ def reopen_cached_pixels(model: ModelSpec, context: TrainingContext) -> PixelCac
 def _embedding_reads(model: ModelSpec, rows: Integers, context: TrainingContext) -> Reads:
     images, statistics = context.images, context.data.statistics
     settings = model.model_dump(mode="json", include={"backbone", "activation", "input", "head"})
+    settings |= {"backbone": architecture_of(model.backbone)}
     settings |= {"stored size": model.stored_size, "precision": computed_precision(context.runtime)}
     digests = {
         "pixels": digest_inputs(statistics, rows, compute_row_normalization(model, images, statistics)),

@@ -12,7 +12,7 @@ from holotype.cache import Reads, StepKey, StepOutput, StepResult, library_versi
 from holotype.core.digest import digest_array, digest_value
 from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset
-from holotype.networks import open_checkpoint, weights_identity
+from holotype.networks import architecture_of, open_checkpoint, weights_identity
 from holotype.pipeline.models.digests import computed_precision, digest_inputs, job_label
 from holotype.pipeline.models.frozen import compute_features, fit_frozen_network, read_features
 from holotype.pipeline.models.training_context import TrainingContext
@@ -81,6 +81,7 @@ def _training_reads(job: FitJob, statistics: ImageStatistics, dataset: ImageData
     if job.rank_heads is not None:
         digests["taxonomy"] = digest_value(asdict(job.rank_heads))
     settings = job.model.model_dump(mode="json", exclude=FIELDS_LEFT_OUT)
+    settings["backbone"] = architecture_of(job.model.backbone)  # not the place of a model folder
     settings |= {"seed": job.seed, "fold": job.fold, "batch": runtime.batch, "precision": computed_precision(runtime)}
     settings |= {"processes": runtime.processes} if runtime.processes > 1 else {}
     pseudo = job.model.pseudo_labels
