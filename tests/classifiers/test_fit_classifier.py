@@ -343,9 +343,9 @@ def test_a_linear_classifier_is_a_linear_layer_on_the_features(kind: str) -> Non
 @pytest.mark.parametrize("kind", LINEAR)
 def test_a_feature_far_outside_of_the_training_rows_does_not_decide_alone(kind: str) -> None:
     features, labels = draw(100, 6, 3)
-    features[:, 5], features[0, 5] = 0, 1e-4  # a feature of the backbone that is nearly dead
+    features[:, 5], features[:5, 5] = 0, 1e-4  # a feature of the backbone that is nearly dead
     fitted = fit(features, labels, kind, 3, **({"c": 10.0} if kind != "lda" else {}))
-    rows = np.repeat(features[1:2], 5, axis=0)
+    rows = np.repeat(features[5:6], 5, axis=0)
     rows[:, 5] = [0, 1e-4, 2e-4, 1.0, -1.0]
     assert isinstance(fitted, LinearClassifier)
     assert (fitted.lower[5], fitted.upper[5]) == pytest.approx((-1e-4, 2e-4))
@@ -355,6 +355,29 @@ def test_a_feature_far_outside_of_the_training_rows_does_not_decide_alone(kind: 
     weight, bias = fitted.as_linear()
     clipped = np.clip(rows, fitted.lower, fitted.upper)
     assert clipped @ weight.T + bias == pytest.approx(logits, abs=1e-3)
+
+
+def test_neighbors_ignore_features_that_are_not_used_in_new_rows_too() -> None:
+    features, labels = draw(100, 6, 3)
+    features[:, 4:], features[0, 5] = 0, 1e-4
+    fitted = fit(features, labels, "knn", 3, standardize=True)
+    changed = features.copy()
+    changed[:, 4:] = 100
+    assert np.array_equal(fitted.logits(changed), fitted.logits(features))
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_a_feature_that_varies_in_a_single_row_is_not_used_and_counted(kind: str) -> None:
+    features, labels = draw(100, 6, 3)
+    features[:, 4:], features[0, 5] = 0, 1e-4
+    fitted = fit(features, labels, kind, 3)
+    assert isinstance(fitted, LinearClassifier)
+    assert (fitted.weight[:, 4:] == 0).all()
+    assert fitted.describe()["unused_features"] == 2
+    features[1, 5] = 2e-4
+    assert fit(features, labels, kind, 3).describe()["unused_features"] == 2
+    features[1:3, 5] = 1e-4
+    assert fit(features, labels, kind, 3).describe()["unused_features"] == 1
 
 
 def test_features_of_large_mean_lose_no_digits() -> None:

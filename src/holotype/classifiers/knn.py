@@ -34,7 +34,7 @@ class NeighborClassifier(FittedClassifier):
         weights: Factor on the vote of each key, shape (n,).
         prior: Share of each class among the keys, shape (classes,).
         center: Subtracted from features, shape (width,).
-        scale: Divisor of features, shape (width,).
+        scale: Divisor of features, shape (width,); infinite for those that are not used.
     """
 
     method: ClassVar[str] = "neighbors"
@@ -68,7 +68,8 @@ def fit_knn(rows: TrainingRows, spec: KnnClassifierSpec) -> NeighborClassifier:
     center, scale = np.zeros(width), np.ones(width)
     if spec.standardize:
         standardized = standardize(rows.features, targets.weights, scale=True)
-        keys, center, scale = standardized.values, standardized.center, standardized.scale
+        keys, center = standardized.values, standardized.center
+        scale = np.where(keys.any(axis=0), standardized.scale, np.inf)  # unused features are 0 in queries too
     labels: NDArray[Any] = targets.numbers if targets.kind == "multiclass" else targets.dense()
     prior = (targets.class_totals / targets.total).astype(np.float32)
     summary: dict[str, Any] = {"kind": "knn", "solver": "cosine", "k": spec.k, "selected": False}

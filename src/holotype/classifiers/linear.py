@@ -17,6 +17,7 @@ __all__ = ["LinearClassifier", "Rotation", "Standardized", "make_constant", "mak
 
 Doubles = NDArray[np.float64]
 BLOCK_VALUES = 2**22
+MIN_VARIANCE_ROWS = 2.0
 MIN_EIGENVALUE = 1e-10  # relative to the largest; directions below it hold rounding errors
 
 
@@ -76,6 +77,7 @@ class Standardized:
         scale: Divisor of each feature, shape (width,).
         lower: Smallest value of the training rows less their range, shape (width,).
         upper: Largest value of the training rows plus their range, shape (width,).
+        unused: Number of features that are set to 0.
     """
 
     values: Floats
@@ -84,6 +86,7 @@ class Standardized:
     scale: Doubles
     lower: Floats
     upper: Floats
+    unused: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,11 @@ class Rotation:
 
 
 def standardize(features: Floats, weights: Doubles, *, scale: bool) -> Standardized:
-    """Center features by their weighted means, and divide them by their deviations if `scale`."""
+    """Center features by their weighted means, and divide them by their deviations if `scale`.
+
+    A feature whose variance comes from a single row says nothing about other rows, and in a new image it may be a
+    thousand times larger (a channel of the backbone that is nearly dead). Like a constant one, it is set to 0.
+    """
     total = weights.sum()
     center = np.zeros(features.shape[1])
     for part in _blocks(features):
@@ -112,16 +119,22 @@ def standardize(features: Floats, weights: Doubles, *, scale: bool) -> Standardi
     lowest, largest = features.min(axis=0).astype(np.float64), features.max(axis=0).astype(np.float64)
     is_constant = lowest == largest
     center[is_constant] = features[0, is_constant]  # exactly, so that nothing is left of such a feature
-    variance = np.zeros(features.shape[1])
+    variance, squares = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     for part in _blocks(features):
-        variance += weights[part] @ np.square(features[part] - center) / total
+        shares = np.square(features[part] - center) * (weights[part] / total)[:, None]
+        variance += shares.sum(axis=0)
+        squares += np.square(shares).sum(axis=0)
     deviation = np.sqrt(variance)
-    divisor = np.where(is_constant | (deviation == 0) | (not scale), 1.0, deviation)
+    # Effective number of rows that the variance comes from (Kish 1965).
+    row_counts = np.divide(np.square(variance), squares, out=np.zeros_like(squares), where=squares > 0)
+    is_used = row_counts >= min(MIN_VARIANCE_ROWS, len(features) / 10)
+    is_used &= ~is_constant & (deviation > 0)
+    divisor = np.where(is_used & scale, deviation, 1.0)
     values = np.empty_like(features)
     for part in _blocks(features):
-        values[part] = (features[part] - center) / divisor
+        values[part] = np.where(is_used, (features[part] - center) / divisor, 0)
     lower, upper = _to_float32(2 * lowest - largest), _to_float32(2 * largest - lowest)
-    return Standardized(values, center, deviation, divisor, lower, upper)
+    return Standardized(values, center, deviation, divisor, lower, upper, int((~is_used).sum()))
 
 
 def rotate(values: Floats, weights: Doubles) -> Rotation:
@@ -167,7 +180,7 @@ def make_linear(
         targets.kind,
         targets.classes,
         width,
-        dict(summary),
+        {**summary, "unused_features": standardized.unused},
         all_weights,
         all_biases,
         standardized.center,
