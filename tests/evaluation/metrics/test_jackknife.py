@@ -56,20 +56,20 @@ def test_each_group_is_left_out_once_and_blocks_are_equal(groups, blocks):
     assert estimate == pytest.approx(values.var(ddof=1) / groups, rel=1e-9 if groups <= blocks else 0.6)
 
 
-def test_an_interval_of_average_precision_over_a_long_tail_holds_the_average():
-    classes, values, intervals = 60, [], []
-    for seed in range(30):
+def test_an_interval_of_average_precision_over_a_long_tail_is_as_wide_as_test_sets_vary():
+    classes, values, widths = 60, [], []
+    for seed in range(20):
         generator = np.random.default_rng(seed)
-        label, predicted = long_tail(generator, classes, 300)
+        label, predicted = long_tail(generator, classes, 150)
         truth = np.eye(classes, dtype=bool)[label]
         logits = generator.normal(size=truth.shape) + 2 * np.eye(classes)[predicted] + truth
         resamples = resample_groups(truth, None, seed, n_resamples=200)
-        scored = ScoredSamples(truth, truth, logits.astype(np.float32), "multiclass")
-        metric = bootstrap_interval("map", scored, resamples)
+        metric = bootstrap_interval(
+            "map", ScoredSamples(truth, truth, logits.astype(np.float32), "multiclass"), resamples
+        )
         values.append(metric.value)
-        intervals.append((metric.low, metric.high))
-    low, high = np.array(intervals).T
-    assert ((low <= np.mean(values)) & (np.mean(values) <= high)).sum() >= 27
+        widths.append(metric.high - metric.low)
+    assert np.mean(widths) / (2 * 1.96 * np.std(values)) > 0.9  # 0.76 with the variance of a bootstrap
 
 
 def test_the_jackknife_of_a_mean_is_its_squared_standard_error():
