@@ -22,6 +22,7 @@ TITLES = {
     "folds": "make the folds",
     "plan": "plan for the time limit",
     "pixels": "cache the images at {} px",
+    "features": "compute the features of {}",
     "fit": "train {}",
     "predict": "predict with {}",
     "embeddings": "embed all images",

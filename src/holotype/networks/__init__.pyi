@@ -1,6 +1,7 @@
 from holotype.networks.backbones import BACKBONES as BACKBONES
 from holotype.networks.backbones import architecture_of as architecture_of
 from holotype.networks.backbones import check_backbone as check_backbone
+from holotype.networks.build import BACKBONE_SEED as BACKBONE_SEED
 from holotype.networks.build import Network as Network
 from holotype.networks.build import build_network as build_network
 from holotype.networks.checkpoint import cache_networks as cache_networks

@@ -21,7 +21,10 @@ from holotype.networks.stems import adapt_stem, stem_names
 from holotype.recipe.sections import HeadSpec, ModelSpec
 from holotype.types import RankHeads
 
-__all__ = ["Network", "build_architecture", "build_network"]
+__all__ = ["BACKBONE_SEED", "Network", "build_architecture", "build_network"]
+
+BACKBONE_SEED = 0
+"""Seed of the tensors that the weights of a frozen backbone lack: it is the same for features and for every fold."""
 
 
 class Network(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset, batches_within_memory, read_batch
-from holotype.networks import build_network, load_network
+from holotype.networks import BACKBONE_SEED, build_network, load_network
 from holotype.prediction.infer import infer_logits, prediction_batch_size
 from holotype.prediction.precision import in_precision
 from holotype.prediction.tta import InferenceOptions, tta_transforms
@@ -31,7 +31,7 @@ def embed_views(
     model: ModelSpec, views: PredictSpec, dataset: ImageDataset, rows: Integers, runtime: Runtime, device: torch.device
 ) -> Iterator[Floats]:
     """Embed views of images with the backbone that a model starts from, batch by batch: shape (n, views, width)."""
-    network, pretrained = build_network(model, 2, dataset.channels, 0)
+    network, pretrained = build_network(model, 2, dataset.channels, BACKBONE_SEED)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def features(batch: Tensor) -> Tensor:

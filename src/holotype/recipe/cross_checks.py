@@ -28,6 +28,7 @@ def validate_sections(
     for number, model in enumerate(models):
         _validate_channels(model, data, f"models.{number}")
         _validate_learning(model, data, f"models.{number}")
+        _validate_classifier(model, data, f"models.{number}")
         _validate_taxonomy(model, data, f"models.{number}.head.taxonomy")
     if calibration is not None and calibration.back_off is not None and data.labels.kind == "multilabel":
         raise ValueError("calibration.back_off: requires multiclass labels; data.labels.kind is 'multilabel'")
@@ -82,6 +83,22 @@ def _validate_learning(model: ModelSpec, data: DataSpec, address: str) -> None:
     if not has[model.pseudo_labels.roles]:
         raise ValueError(
             f"{address}.pseudo_labels.roles: {model.pseudo_labels.roles!r} requires rows that `data` does not have"
+        )
+
+
+def _validate_classifier(model: ModelSpec, data: DataSpec, address: str) -> None:
+    if model.classifier is None:
+        return
+    kind = model.classifier.kind
+    if kind == "lda" and data.labels.kind == "multilabel":
+        raise ValueError(
+            f"{address}.classifier: 'lda' requires multiclass labels, and data.labels.kind is 'multilabel'; allowed: "
+            "logistic, ridge, knn, lightgbm"
+        )
+    if model.measurements is not None and model.measurements.missing == "keep" and kind != "lightgbm":
+        raise ValueError(
+            f"{address}.measurements.missing: 'keep' requires classifier: lightgbm, and the classifier is {kind!r}; "
+            "allowed: median, zero"
         )
 
 

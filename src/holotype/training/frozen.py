@@ -12,7 +12,7 @@ from holotype.core.errors import DataError
 from holotype.core.runtime import Runtime
 from holotype.core.seeds import derive_seed
 from holotype.loading import ImageDataset
-from holotype.networks import build_network, save_network
+from holotype.networks import BACKBONE_SEED, build_network, save_network
 from holotype.training.job import FitJob
 from holotype.types import Floats, Integers
 
@@ -30,8 +30,7 @@ def fit_frozen(
     spec = job.model.classifier
     if spec is None:
         raise TypeError("the model has no classifier")
-    seed = derive_seed(job.seed, job.seed_name, job.fold, "weights")
-    network, pretrained = build_network(job.model, len(job.classes), dataset.channels, seed, job.fold)
+    network, pretrained = build_network(job.model, len(job.classes), dataset.channels, BACKBONE_SEED)
     classifier = fit_classifier(
         features,
         dataset.truth.rows(job.train_rows),

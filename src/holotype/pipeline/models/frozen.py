@@ -14,7 +14,7 @@ from holotype.core.digest import digest_array, digest_value
 from holotype.loading import ImageDataset, compute_row_normalization
 from holotype.networks import architecture_of, weights_identity
 from holotype.pipeline.models.digests import computed_precision, job_label
-from holotype.pipeline.models.model_pixels import cached_pixels, unlabeled_dataset
+from holotype.pipeline.models.model_pixels import cache_format, cached_pixels, unlabeled_dataset
 from holotype.pipeline.models.training_context import TrainingContext
 from holotype.recipe.sections import ModelSpec, PredictSpec
 from holotype.training import FitJob
@@ -23,6 +23,8 @@ from holotype.types import Floats, Integers
 
 def _feature_reads(model: ModelSpec, views: PredictSpec, context: TrainingContext) -> Reads:
     statistics = context.data.statistics
+    plan = cache_format(model, statistics)
+    stored = [plan.shape[1:], plan.depth, plan.resize_mode, plan.scale, plan.fill]
     settings = model.model_dump(mode="json", include={"backbone", "activation", "input"})
     settings |= {"backbone": architecture_of(model.backbone)}  # not the place of a model folder
     settings |= {"pool": model.head.pool, "views": views.model_dump(mode="json")["tta"]}
@@ -32,13 +34,14 @@ def _feature_reads(model: ModelSpec, views: PredictSpec, context: TrainingContex
     digests = {
         "weights": weights_identity(model.backbone, model.weights),
         "normalization": digest_value(asdict(statistics.normalization)),
+        "form of the stored images": digest_value(stored),
         "libraries": library_versions("torch", "timm", "pillow"),
         "images": digest_array(np.unique(_image_keys(model, context))),
     }
-    return Reads(settings, digests, model.name)
+    return Reads(settings, digests, model.name if views.tta == "none" else f"{model.name} views")
 
 
-@step("features", 1, _feature_reads)
+@step("features", 2, _feature_reads)
 def compute_features(output: StepOutput, model: ModelSpec, views: PredictSpec, context: TrainingContext) -> None:
     """Features of all readable images by a frozen backbone, view by view; those of earlier tables are taken over."""
     from holotype.prediction import embed_views

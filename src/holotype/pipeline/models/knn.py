@@ -28,10 +28,11 @@ from holotype.neighbors import (
 )
 from holotype.networks import open_checkpoint
 from holotype.pipeline.models.digests import digest_inputs, job_label
+from holotype.pipeline.models.frozen import compute_features, read_features
 from holotype.pipeline.models.networks import TrainedNetwork
 from holotype.pipeline.models.predictions import NEAREST_SCHEMA, ModelPredictions
 from holotype.pipeline.models.training_context import TrainingContext
-from holotype.recipe.sections import NeighborsSpec
+from holotype.recipe.sections import NeighborsSpec, PredictSpec
 from holotype.split import duplicate_components
 from holotype.training import FitJob
 from holotype.types import (
@@ -282,6 +283,10 @@ def _embed(overall: TrainedNetwork, rows: Integers, context: TrainingContext) ->
     from holotype.prediction import embed_with_network
     from holotype.training import launch_fabric
 
+    model = overall.job.model
+    if model.is_frozen:
+        features = compute_features(context.steps, model, PredictSpec(tta="none"), context)
+        return read_features(features, model, rows, context)[:, 0]
     device = launch_fabric(context.runtime).device
     return embed_with_network(open_checkpoint(overall.network), overall.dataset, rows, context.runtime, device)
 

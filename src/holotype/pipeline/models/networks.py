@@ -154,6 +154,9 @@ def predict_rows(
         By part, one entry per pooling and the first view alone last.
     """
     names = [name for name, rows in parts.items() if len(rows)] or list(parts)[:1]
+    model = trained.job.model
+    if model.is_frozen:
+        compute_features(context.steps, model, model.predict, context)
 
     def predict(name: str) -> list[Predictions]:
         result = predict_part(context.steps, trained, parts[name], name, context)

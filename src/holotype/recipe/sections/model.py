@@ -198,6 +198,11 @@ class ModelSpec(Section):
         for name in ("hidden", "batch_norm", "margin", "taxonomy", "classes_per_step"):
             if getattr(self.head, name):
                 raise ValueError(f"head.{name}: a model with `classifier` trains no head; leave it out")
+        if self.is_frozen and self.weights.startswith("run:") and "/fold" not in self.weights:
+            raise ValueError(
+                f"weights: a frozen backbone is the same in every fold, but {self.weights!r} names a network per fold; "
+                f"write {self.weights}/fold0, or leave `classifier` out and train"
+            )
         if self.head.pool in {"gem", "attention"}:
             raise ValueError(f"head.pool: {self.head.pool} has learned parameters; write avg, max or concat")
         return self
