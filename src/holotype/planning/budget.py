@@ -18,7 +18,7 @@ from holotype.planning.costs import (
     seconds_of_network_epoch,
     seconds_of_parts,
 )
-from holotype.planning.expected import FINAL_SCORE, FROZEN_SHARE, PlanValue, expected_interval, expected_value
+from holotype.planning.expected import PlanValue, expected_probe_value, expected_value
 from holotype.planning.first_answer import FirstAnswer, first_answer_changes, plan_first_answer, probe_model
 from holotype.planning.pacing import PacedNetwork
 
@@ -29,6 +29,7 @@ EXTENDED = 3  # most planned lengths of a training, so that folds stay comparabl
 AIM = 0.95  # share of the budget that a run aims at, at its beginning and all along
 LATE = 1.1  # tolerated overrun before a budget is refused as too short
 WORTH_TELLING = 0.01  # gain of value that makes a longer budget worth mentioning
+LONGER = (1.5, 2, 3, 4, 6, 8, 12)  # multiples of a budget at which networks may pay
 NEIGHBORS = 5  # nearest training images that vote after a short training
 MIN_BUDGET, MAX_BUDGET = 1.0, 30 * 24 * 3600.0
 
@@ -110,11 +111,11 @@ def plan_budget(
     answered = speed if first is None else replace(speed, spent=speed.spent + first.seconds)
     candidates = list_candidates(facts)
     choice = _choose(candidates, facts, answered, budget)
-    if choice is None and facts.first_answer:
+    if facts.first_answer and (choice is None or choice.worth.value <= expected_probe_value(facts).value):
         share = LATE * AIM - speed.spent / budget
-        first = plan_first_answer(facts, speed, budget, list_sizes(facts), share)
-        if first is not None:
-            return _plan_first_only(first, model, facts, speed, budget)
+        only = plan_first_answer(facts, speed, budget, list_sizes(facts), share)
+        if only is not None and only.seconds <= share * budget:
+            return _plan_first_only(only, model, facts, speed, budget)
     if choice is None:
         cheapest = min(candidates, key=lambda candidate: _total_seconds(candidate, candidate.min_epochs, facts, speed))
         min_seconds = _total_seconds(cheapest, cheapest.min_epochs, facts, speed)
@@ -169,14 +170,22 @@ def _plan_first_only(
     """The first answer as the whole plan, if there is no time to train a network."""
     changes = first_answer_changes(probe_model(model, first.size), ())
     seconds = {"spent": speed.spent, "first answer": first.seconds}
-    reasons = (
-        f"The budget is too small to train a network: {format_duration(budget - speed.spent)} are left after reading "
-        "and checking.",
+    worth = expected_probe_value(facts)
+    reasons = [
+        f"The budget is too small for networks that would be worth more than the first answer: "
+        f"{format_duration(budget - speed.spent)} are left after reading and checking.",
         _describe_first(first),
-    )
-    score = FINAL_SCORE * FROZEN_SHARE[1]
-    low, high = expected_interval(score, facts.counts, facts.group_count)
-    return BudgetPlan(budget, changes, reasons, seconds, (score, low, high))
+    ]
+    candidates = list_candidates(facts)
+    for factor in LONGER:
+        longer = _choose(candidates, facts, speed, factor * budget)
+        if longer is not None and longer.worth.value > worth.value:
+            reasons.append(
+                f"With {format_duration(factor * budget)}, the plan would add {longer.candidate.description}, "
+                f"{longer.epochs} epochs."
+            )
+            break
+    return BudgetPlan(budget, changes, tuple(reasons), seconds, (worth.score, worth.low, worth.high))
 
 
 def _describe_first(first: FirstAnswer) -> str:

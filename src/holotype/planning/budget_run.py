@@ -192,7 +192,7 @@ def _plan_reads(
     return Reads(settings, {name: ready.digests[name] for name in read})
 
 
-@step("plan", 7, _plan_reads)
+@step("plan", 8, _plan_reads)
 def make_plan(
     output: StepOutput,
     recipe: Recipe,
@@ -244,7 +244,7 @@ def _measure_dataset(recipe: Recipe, ready: PreparedData, runtime: Runtime, set_
         final_model=recipe.final_model if "final_model" in recipe.model_fields_set else None,
         groups=len(np.unique(folds.independent_groups[scored])),
         open_folds=_may_choose_folds(recipe),
-        first_answer="classifier" in ModelSpec.model_fields,
+        first_answer=True,
         neighbors=_neighbor_policy(recipe, rows["train"] + rows["external"]),
     )
 

@@ -17,7 +17,7 @@ __all__ = ["FirstAnswer", "first_answer_changes", "plan_first_answer", "probe_mo
 
 PROBE = "probe"
 SHARE, MAX_SHARE = 0.1, 0.3  # of the budget: what the first answer should take, and the most that it may
-FIT_SECONDS = 2e-4  # of a logistic regression, per training image and class
+FIT_SECONDS = 1e-4  # of a logistic regression, per training image and class
 
 
 @dataclass(frozen=True)
@@ -29,26 +29,26 @@ class FirstAnswer:
 
 
 def plan_first_answer(
-    facts: DatasetSize, speed: MeasuredSpeed, budget: float, sizes: Sequence[int], max_share: float = MAX_SHARE
+    facts: DatasetSize, speed: MeasuredSpeed, budget: float, sizes: Sequence[int], share: float = SHARE
 ) -> FirstAnswer | None:
-    """Choose the largest input size whose first answer takes a tenth of the budget, at most.
+    """Choose the largest input size whose first answer takes a share of the budget, at most.
 
     Args:
         budget: Seconds of the whole command.
         sizes: Input sizes in pixels, ascending.
-        max_share: Largest share of the budget.
+        share: By default a tenth of the budget.
 
     Returns:
-        The smallest size if none is that quick; None if even that takes more than `max_share`, or without pretrained
-        weights.
+        The smallest size if none is that quick; None if even that takes nearly a third of the budget and more than
+        `share`, or without pretrained weights.
     """
     if not facts.pretrained:
         return None
     answers = [FirstAnswer(size, _first_seconds(facts, speed, size)) for size in sizes]
-    quick = [answer for answer in answers if answer.seconds <= SHARE * budget]
+    quick = [answer for answer in answers if answer.seconds <= share * budget]
     if quick:
         return quick[-1]
-    return answers[0] if answers[0].seconds <= max_share * budget else None
+    return answers[0] if answers[0].seconds <= MAX_SHARE * budget else None
 
 
 def _first_seconds(facts: DatasetSize, speed: MeasuredSpeed, size: int) -> float:
@@ -65,7 +65,7 @@ def probe_model(model: Mapping[str, Any], size: int) -> dict[str, Any]:
         model: Settings of the recipe's model as written.
         size: Input size in pixels.
     """
-    kept = {key: model[key] for key in ("backbone", "weights") if key in model}
+    kept = {key: model[key] for key in ("backbone", "weights", "activation", "classes") if key in model}
     settings = {"input": {**model.get("input", {}), "size": size}, "predict": {"tta": "none"}}
     return {"name": PROBE, **kept, **settings, "classifier": {"kind": "logistic"}}
 
