@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from holotype.core.table_files import write_table
+from holotype.data.images import read_image
 from holotype.simulate.microscopy import CHANNELS
 
 COMPARTMENTS = ("Cells", "Cytoplasm", "Nuclei")
@@ -45,8 +45,8 @@ def measure_drawn_images(
     tables: dict[str, list[dict[str, object]]] = {name: [] for name in ("Image", *COMPARTMENTS)}
     for number, row in enumerate(images.iter_rows(named=True), start=1):
         files = {channel: f"{row['id']}_{channel}.png" for channel in channels}
-        stored = [np.asarray(Image.open(folder / file)) for file in files.values()]
-        pixels = np.stack(stored).astype(np.float64) / np.iinfo(stored[0].dtype).max
+        stored = read_image([folder / file for file in files.values()])
+        pixels = stored.astype(np.float64) / np.iinfo(stored.dtype).max
         nuclei = _segment_nuclei(pixels[list(channels).index("nucleus")])
         cells = _grow_cells(nuclei, pixels.mean(axis=0))
         labels = {"Cells": cells, "Cytoplasm": np.where(nuclei > 0, 0, cells), "Nuclei": nuclei}
