@@ -131,6 +131,8 @@ def compare(features: np.ndarray, labels: np.ndarray, fold: np.ndarray, fitted: 
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
+    used = fitted.weight.any(axis=0)  # not those that vary in a single row
+    features = features * used
     inside, c = fold == fold.max(), float(fitted.describe()["c"])
     rows = np.clip(features[inside], fitted.lower, fitted.upper)
     ours = softmax(fitted.logits(rows).astype(np.float64), axis=1)

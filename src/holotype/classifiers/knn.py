@@ -69,7 +69,7 @@ def fit_knn(rows: TrainingRows, spec: KnnClassifierSpec) -> NeighborClassifier:
     if spec.standardize:
         standardized = standardize(rows.features, targets.weights, scale=True)
         keys, center = standardized.values, standardized.center
-        scale = np.where(keys.any(axis=0), standardized.scale, np.inf)  # unused features are 0 in queries too
+        scale = np.where(standardized.is_used, standardized.scale, np.inf)  # unused features are 0 in queries too
     labels: NDArray[Any] = targets.numbers if targets.kind == "multiclass" else targets.dense()
     prior = (targets.class_totals / targets.total).astype(np.float32)
     summary: dict[str, Any] = {"kind": "knn", "solver": "cosine", "k": spec.k, "selected": False}

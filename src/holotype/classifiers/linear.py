@@ -77,7 +77,7 @@ class Standardized:
         scale: Divisor of each feature, shape (width,).
         lower: Smallest value of the training rows less their range, shape (width,).
         upper: Largest value of the training rows plus their range, shape (width,).
-        unused: Number of features that are set to 0.
+        is_used: Mask of the features that are not set to 0, shape (width,).
     """
 
     values: Floats
@@ -86,7 +86,7 @@ class Standardized:
     scale: Doubles
     lower: Floats
     upper: Floats
-    unused: int
+    is_used: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def standardize(features: Floats, weights: Doubles, *, scale: bool) -> Standardi
     for part in _blocks(features):
         values[part] = np.where(is_used, (features[part] - center) / divisor, 0)
     lower, upper = _to_float32(2 * lowest - largest), _to_float32(2 * largest - lowest)
-    return Standardized(values, center, deviation, divisor, lower, upper, int((~is_used).sum()))
+    return Standardized(values, center, deviation, divisor, lower, upper, is_used)
 
 
 def rotate(values: Floats, weights: Doubles) -> Rotation:
@@ -175,12 +175,12 @@ def make_linear(
     all_weights, all_biases = np.zeros((targets.classes, width), np.float32), np.zeros(targets.classes)
     floor = absent_log_odds(targets.total)
     all_biases[:] = np.where(targets.class_totals > 0, -floor, floor)
-    all_weights[learned], all_biases[learned] = weight / standardized.scale, bias
+    all_weights[learned], all_biases[learned] = weight * standardized.is_used / standardized.scale, bias
     return LinearClassifier(
         targets.kind,
         targets.classes,
         width,
-        {**summary, "unused_features": standardized.unused},
+        {**summary, "unused_features": int((~standardized.is_used).sum())},
         all_weights,
         all_biases,
         standardized.center,
