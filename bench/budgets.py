@@ -66,7 +66,7 @@ def run_budget(
         metric = json.loads((out / "scores.json").read_text(encoding="utf-8"))["metrics"]["macro_f1"]
         log = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         reasons = next(line["reasons"] for line in log if line["event"] == "plan")
-        plan = next((reason for reason in reasons if "epochs" in reason), reasons[0])
+        plan = next((reason for reason in reasons if reason.startswith("main:")), reasons[0])
         submitted = float("nan") if truth is None else score_submission(out, truth)
         return Outcome(seconds, metric["value"], metric["low"], metric["high"], submitted, plan)
 
