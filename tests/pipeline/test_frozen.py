@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,8 +19,16 @@ from sklearn.preprocessing import StandardScaler
 
 import holotype
 from holotype import prediction
+from holotype.classifiers import LinearClassifier, fit_classifier
+from holotype.core.errors import InputError, RecipeError
+from holotype.core.progress import Progress
+from holotype.recipe.load import load_recipe
+from holotype.recipe.sections.classifier import LogisticClassifierSpec
+from holotype.runs.export.export_run import ExportOptions, export_run
 from holotype.runs.model_predictors import predict_models
 from holotype.runs.new_dataset import measure_new_images
+from holotype.training.frozen import make_last_layer
+from holotype.tuning.tune import TuneOptions, run_trials
 
 StepsOf = Callable[[Path], dict[str, str]]
 CLASSES = ("dark", "stripes", "waves")
@@ -297,3 +306,72 @@ def test_a_refitted_model_and_one_of_some_classes_with_neighbors_and_a_network(d
     assert np.abs(opened.logits(table) - np.array([expected[name] for name in ids])).max() < 1e-4
     answers = opened.predict(drawn / "test.csv")
     assert json.loads(answers["nearest"][0])
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
+def test_the_last_layer_predicts_what_the_classifier_predicts_also_far_from_the_training_rows(kind: Any) -> None:
+    generator = np.random.default_rng(1)
+    features = generator.normal(500, 3, (60, 12)).astype(np.float32)
+    features[:, 3] = 500 + 1e-3 * generator.normal(size=60)  # nearly constant: its weight is large
+    truth = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    features[:, :3] += 5 * truth
+    spec = LogisticClassifierSpec(c=1.0)
+    groups = np.arange(60)
+    fitted = fit_classifier(features, truth, spec, classes=3, kind=kind, groups=groups)
+    assert isinstance(fitted, LinearClassifier)
+    layer = make_last_layer(fitted)
+    queries = np.concatenate([features, features + generator.normal(0, 100, features.shape).astype(np.float32)])
+    with torch.inference_mode():
+        logits = layer(torch.from_numpy(queries)).numpy()
+    assert np.allclose(logits, fitted.logits(queries), rtol=1e-5, atol=1e-3)
+    assert np.abs(logits).max() < 1000
+
+
+def test_a_linear_classifier_is_exported_and_others_are_refused(drawn: Path, tmp_path: Path) -> None:
+    """The exported graph is compared with the run on images of the run."""
+    models = [frozen("probe", "logistic", predict={"tta": "flips"}), frozen("near", "knn"), frozen("trees", "lightgbm")]
+    opened = holotype.run(write(tmp_path, recipe_of(drawn, *models, ensemble={"kind": "mean"})))
+    result = export_run(opened, tmp_path / "probe", ExportOptions("probe"))
+    assert result.card["check"]["largest_difference"] < 1e-3
+    for name, kind in (("near", "knn"), ("trees", "lightgbm")):
+        with pytest.raises(InputError, match="a graph contains linear ones only") as caught:
+            export_run(opened, tmp_path / name, ExportOptions(name))
+        assert f"models.{name}.classifier" in str(caught.value)
+        assert repr(kind) in str(caught.value)
+        assert "allowed: logistic, ridge, lda" in str(caught.value)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "lda of many labels": ({"classifier": "lda"}, "multilabel", "models.0.classifier: 'lda' requires multiclass"),
+    "phases": ({"phases": [{"epochs": 2}]}, "multiclass", "phases: a model with `classifier` trains no network"),
+    "specialists": ({"specialists": {}}, "multiclass", "specialists: a model with `classifier` trains no network"),
+    "pseudo-labels": (
+        {"pseudo_labels": {}},
+        "multiclass",
+        "pseudo_labels: a model with `classifier` trains no network",
+    ),
+    "a hidden layer": ({"head": {"hidden": 8}}, "multiclass", "head.hidden: a model with `classifier` trains no head"),
+    "learned pooling": ({"head": {"pool": "gem"}}, "multiclass", "head.pool: gem has learned parameters"),
+    "a network per fold": ({"weights": "run:other#main"}, "multiclass", "write run:other#main/fold0"),
+    "an unknown kind": ({"classifier": "svm"}, "multiclass", "models.0.classifier"),
+}
+
+
+@pytest.mark.parametrize(("section", "kind", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_go_with_a_frozen_backbone_is_refused(
+    drawn: Path, section: dict[str, Any], kind: str, message: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(recipe_of(drawn, frozen(**section), kind=kind))
+    assert message in str(caught.value)
+    assert "models.0" in str(caught.value)
+
+
+def test_tuning_and_planning_name_the_classifier(drawn: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, recipe_of(drawn))
+    for refused in (
+        lambda: run_trials(path, (), TuneOptions(trials=1), Progress(quiet=True)),
+        lambda: holotype.run(path, budget="1m"),
+    ):
+        with pytest.raises(RecipeError, match="classifier"):
+            refused()

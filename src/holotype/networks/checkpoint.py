@@ -107,10 +107,11 @@ def _load_weights(checkpoint: Checkpoint, name: str) -> Network:
 
 def _build_from_card(card: Mapping[str, Any]) -> Network:
     from holotype.networks.build import build_architecture
+    from holotype.networks.heads import ClippedLinear
 
     model = card["model"]
     check_backbone(model["backbone"])
-    return build_architecture(
+    network = build_architecture(
         model["backbone"],
         len(card["classes"]),
         card["input_channels"],
@@ -120,6 +121,9 @@ def _build_from_card(card: Mapping[str, Any]) -> Network:
         _rank_heads_from_card(card),
         channels_as=model.get("input", {}).get("channels_as", "stacked"),  # cards of older versions have none
     )
+    if card.get("classifier") == "linear":
+        network.head.last = ClippedLinear(network.head.width, len(card["classes"]))
+    return network
 
 
 def _require_shapes(path: Path, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "POOLS",
     "AttentionPool",
     "ClassifierLayer",
+    "ClippedLinear",
     "CosineClassifier",
     "GeM",
     "Head",
@@ -78,6 +79,24 @@ def token(features: Tensor) -> Tensor:
         Shape (n, width).
     """
     return features[:, :, 0, 0]
+
+
+class ClippedLinear(nn.Linear):
+    """Last layer made of a fitted linear classifier: features are clipped and centered as in `LinearClassifier`."""
+
+    lower: Tensor
+    upper: Tensor
+    center: Tensor
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__(width, classes)
+        for name in ("lower", "upper", "center"):
+            self.register_buffer(name, torch.zeros(width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compute the logits (n, classes) of features (n, width)."""
+        clipped = torch.minimum(torch.maximum(features, self.lower), self.upper)
+        return functional.linear(clipped - self.center, self.weight, self.bias)
 
 
 class ClassifierLayer(nn.Module):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from holotype.classifiers import fit_classifier
-from holotype.core.errors import DataError
+from holotype.classifiers import LinearClassifier, fit_classifier
 from holotype.core.runtime import Runtime
 from holotype.core.seeds import derive_seed
 from holotype.loading import ImageDataset
 from holotype.networks import BACKBONE_SEED, build_network, save_network
+from holotype.networks.heads import ClippedLinear
 from holotype.training.job import FitJob
 from holotype.types import Floats, Integers
 
@@ -44,15 +45,20 @@ def fit_frozen(
     facts: dict[str, Any] = {"backbone_options": pretrained.options, "weights": pretrained.description}
     facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
     facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
-    facts |= {"classifier": "linear", "classifier_summary": classifier.describe()}
-    linear = classifier.as_linear()
-    if linear is None:
-        facts["classifier"] = spec.kind
-        classifier.save(folder)
-    elif not isinstance(network.head.last, torch.nn.Linear):
-        raise DataError("the head of a frozen backbone is linear", field="models.head")
+    facts |= {"classifier": spec.kind, "classifier_summary": classifier.describe()}
+    if isinstance(classifier, LinearClassifier):
+        facts["classifier"] = "linear"
+        network.head.last = make_last_layer(classifier)
     else:
-        with torch.no_grad():
-            network.head.last.weight.copy_(torch.from_numpy(linear[0]))
-            network.head.last.bias.copy_(torch.from_numpy(linear[1]))
+        classifier.save(folder)
     save_network(folder, network, job.card(dataset.pixel_cache) | facts)
+
+
+def make_last_layer(classifier: LinearClassifier) -> ClippedLinear:
+    """Last layer with the weights of a linear classifier; its bias makes up for the rounding of the center."""
+    layer = ClippedLinear(classifier.width, classifier.classes)
+    rounded = classifier.center.astype(np.float32)
+    bias = classifier.bias + classifier.weight.astype(np.float64) @ (rounded - classifier.center)
+    values = classifier.arrays() | {"center": rounded, "bias": bias}
+    layer.load_state_dict({name: torch.from_numpy(values[name]).float() for name in layer.state_dict()})
+    return layer

@@ -143,7 +143,14 @@ def run_trials(
 
 def _validate_search(recipe: Recipe, options: TuneOptions, tuned_path: Path) -> None:
     model = recipe.models[0]
-    if len(recipe.models) > 1 or not model.reads_images or model.is_frozen:
+    if model.is_frozen:
+        raise RecipeError(
+            "a search tunes the training of a network, and a model with `classifier` trains none",
+            field="models.0.classifier",
+            value=model.classifier.kind if model.classifier else None,
+            remedy="leave `classifier` out; `run` selects the strength of a classifier itself (c: auto)",
+        )
+    if len(recipe.models) > 1 or not model.reads_images:
         raise RecipeError(
             "a search tunes a single model, which must be trained",
             field="models",

@@ -133,7 +133,7 @@ def _fit_reads(job: FitJob, features: StepResult, dataset: ImageDataset, context
     return Reads(settings | {"seed": job.seed, "fold": job.fold, "name": job.model.name}, digests, job_label(job))
 
 
-@step("fit", 8, _fit_reads)
+@step("fit", 9, _fit_reads)
 def fit_frozen_network(
     output: StepOutput, job: FitJob, features: StepResult, dataset: ImageDataset, context: TrainingContext
 ) -> None:

@@ -9,6 +9,8 @@ from holotype.core.errors import InputError, join_names
 from holotype.recipe.sections import ModelSpec
 from holotype.types import Ensemble
 
+LINEAR_CLASSIFIERS = ("logistic", "ridge", "lda")
+
 
 def require_exportable_model(section: ModelSpec, name: str, views: object, alone: bool, others: Sequence[str]) -> None:
     """Refuse a model that needs more than the pixels of one image. `views`: its `tta` setting."""
@@ -21,6 +23,14 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
         raise InputError(f"{name!r} predicts from a table of measurements and has no network", remedy=remedy)
     if name != section.name:
         raise InputError(f"{name!r} needs an index of training images, which a graph does not contain", remedy=remedy)
+    if section.classifier is not None and section.classifier.kind not in LINEAR_CLASSIFIERS:
+        raise InputError(
+            f"{name!r} ends in a classifier of the kind {section.classifier.kind!r}, and a graph contains linear ones only",
+            field=f"models.{name}.classifier",
+            value=section.classifier.kind,
+            allowed=LINEAR_CLASSIFIERS,
+            remedy=f"choose a linear classifier and run again (the features stay in the cache), or {remedy}",
+        )
     whose = {"image": "of each file", "plate": "of each plate"}.get(section.input.normalize)
     if whose is not None:
         raise InputError(
