@@ -25,7 +25,7 @@ def require_exportable_model(section: ModelSpec, name: str, views: object, alone
         raise InputError(f"{name!r} needs an index of training images, which a graph does not contain", remedy=remedy)
     if section.classifier is not None and section.classifier.kind not in LINEAR_CLASSIFIERS:
         raise InputError(
-            f"{name!r} ends in a classifier of the kind {section.classifier.kind!r}, and a graph contains linear ones only",
+            f"{name!r} has a classifier of the kind {section.classifier.kind!r}, and a graph contains linear ones only",
             field=f"models.{name}.classifier",
             value=section.classifier.kind,
             allowed=LINEAR_CLASSIFIERS,
