@@ -17,6 +17,7 @@ import pytest
 import holotype
 from holotype.api import run
 from holotype.cli.main import main
+from holotype.core.stop import STOPPED_STATUS
 
 WriteRecipe = Callable[..., Path]
 EPOCHS, PATIENCE = 12, 120.0
@@ -47,10 +48,11 @@ def command(recipe: Path, store: Path, log: Path) -> Iterator[subprocess.Popen[b
             process.wait()
 
 
-def wait_for_an_epoch(store: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return as soon as the state of an epoch lies in the store."""
+def wait_for_an_epoch(store: Path, process: subprocess.Popen[bytes], log: Path, after: str = "") -> None:
+    """Return as soon as the state of an epoch lies in the store, after that of another state."""
     end = time.monotonic() + PATIENCE
-    while not list(store.glob("unfinished/fit/*/state-000-0000[1-9]-*.safetensors")):
+    pattern = "unfinished/fit/*/state-000-0000[1-9]-*.safetensors"
+    while not any(path.name > after for path in store.glob(pattern)):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, "no epoch was finished in time"
         time.sleep(0.002)
@@ -61,7 +63,7 @@ def events(folder: Path, event: str) -> list[dict[str, str]]:
     return [line for line in map(json.loads, lines) if line["event"] == event]
 
 
-def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
+def test_sigterm_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
     write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = {
@@ -75,6 +77,16 @@ def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
     store, folder, output = tmp_path / "store", tmp_path / "killed" / "runs" / "cells", tmp_path / "output"
     with command(recipe, store, output) as process:
         wait_for_an_epoch(store, process, output)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == STOPPED_STATUS, output.read_text()
+        assert time.monotonic() - asked < 10
+    assert "SIGTERM: the training saves its state and stops" in output.read_text()
+    assert "stopped by SIGTERM; run the same command again to resume." in output.read_text()
+    (state,) = store.glob("unfinished/fit/*")
+    stopped = max(path.name for path in state.glob("state-*"))
+    with command(recipe, store, output) as process:
+        wait_for_an_epoch(store, process, output, after=stopped)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     assert not (folder / "oof.parquet").exists()
@@ -83,7 +95,7 @@ def test_kill_9_and_the_same_command_end_in_the_bytes_of_a_run_left_alone(
     monkeypatch.setenv("HOLOTYPE_STORE", str(store))
     assert main(["run", str(recipe)]) == 0
     said = [line["text"] for line in events(folder, "message")]
-    (where,) = [sentence for sentence in said if "resumes after epoch" in sentence]
+    *_, where = [sentence for sentence in said if "resumes after epoch" in sentence]
     assert where.startswith("main, fold 0: resumes after epoch ")
     assert where.endswith(f" of {EPOCHS}")
     assert where in capfd.readouterr().err

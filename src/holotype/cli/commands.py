@@ -15,6 +15,7 @@ from holotype.cli.tables import prediction_table, score_lines, score_table, tria
 from holotype.core.errors import InputError, StoreError, pluralize
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
+from holotype.core.stop import stopping_on_signals
 from holotype.core.table_files import PARQUET_SUFFIXES, require_table_suffix, write_table_parts
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ def run_recipe(
     """
     from holotype.api import run
 
-    return report_run(run(path, out, changes, budget, began, progress).folder.root, show=False)
+    with stopping_on_signals(progress.info):
+        folder = run(path, out, changes, budget, began, progress).folder.root
+    return report_run(folder, show=False)
 
 
 def tune_recipe(path: Path, changes: tuple[str, ...], search: TuneOptions, progress: Progress) -> CommandResult:
     """Tune the hyperparameters of a recipe and show the best trial."""
     from holotype.tuning.tune import run_trials
 
-    result = run_trials(path, changes, search, progress)
+    with stopping_on_signals(progress.info):
+        result = run_trials(path, changes, search, progress)
     trials = [asdict(trial) for trial in result.trials]
     data = {
         "trials": trials,

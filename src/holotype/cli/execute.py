@@ -14,6 +14,7 @@ import typer
 from holotype.cli.output import CommandResult, OutputOptions, parse_output_options, print_error, print_result
 from holotype.core.errors import HolotypeError, first_line, truncate
 from holotype.core.plugins import announced_plugins, describe_plugin_error
+from holotype.core.stop import STOPPED_STATUS, StopRequested
 
 INTERRUPTED_STATUS = 130  # what typer makes of Ctrl-C, in some versions as an exception and in some as a status
 _OUT_OF_MEMORY_PATTERN = re.compile(
@@ -28,7 +29,7 @@ INTERRUPTED_MESSAGE = "interrupted; run the same command again to resume."
 def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command and print its result; any error becomes one sentence and an exit status.
 
-    `arguments`: as in `sys.argv[1:]`. Returns 0 success, 1 failure, 2 invalid input.
+    `arguments`: as in `sys.argv[1:]`. Returns 0 success, 1 failure, 2 invalid input, 75 stopped by a signal.
     """
     words, options = parse_output_options(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that is no text in this terminal's encoding stops no answer
@@ -50,6 +51,9 @@ def run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
         status = error.exit_status if isinstance(error, HolotypeError) else 1
         print_error(error, _format_error(error), status, options)
         return status
+    except StopRequested as stop:
+        print_error(stop, f"stopped by {stop}; run the same command again to resume.", STOPPED_STATUS, options)
+        return STOPPED_STATUS
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED_STATUS
     except BaseException as error:  # noqa: BLE001  (a panic of Polars is no Exception, and nobody wants its traceback)

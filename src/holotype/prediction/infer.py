@@ -11,6 +11,7 @@ from torch.nn import Module
 
 from holotype.core.progress import Task
 from holotype.core.runtime import Runtime
+from holotype.core.stop import stop_if_requested
 from holotype.loading import ImageDataset, batches_within_memory, prefetch, read_batch
 from holotype.networks import load_network, load_networks
 from holotype.prediction.pooling import RunningPool
@@ -80,6 +81,7 @@ def infer_pools(
 
     with torch.inference_mode():
         for part in batches_within_memory(rows, prediction_batch_size(dataset), pooled_logits):
+            stop_if_requested()
             for rule, logits in part.items():
                 scores[rule].append(logits)
             if task is not None:

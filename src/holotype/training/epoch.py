@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holotype.core.errors import HolotypeError, TrainingError
+from holotype.core.stop import StopRequested, is_stop_requested, stop_if_requested
 from holotype.loading import (
     add_pseudo_labeled,
     batches,
@@ -27,7 +28,7 @@ from holotype.training.job import FitJob
 from holotype.training.optimizers import set_lr_and_momentum
 from holotype.training.pace import Pace
 from holotype.training.phases import phase_schedule_value
-from holotype.training.processes import any_process
+from holotype.training.processes import largest_of_processes
 from holotype.training.sampled_softmax import take_step
 from holotype.training.state import save_state
 from holotype.training.step import StepOptions
@@ -40,6 +41,7 @@ MEMORY_REMEDY = (
 )
 MAX_RATES = 24  # per epoch, for the learning-rate curve
 LOSS_CHECK_INTERVAL = 50  # steps between checks of the loss, each of which waits for the device
+STOP = 2  # above 1: a state is due
 Batch = tuple[Tensor, Tensor]
 Piece = NDArray[np.int64]
 Result = TypeVar("Result")
@@ -211,10 +213,15 @@ def _take_steps(training: TrainingState, phase_state: PhaseState, steps: list[li
         epochs = phase.epochs if progress.pace is None else -(-progress.pace.target // len(steps))
         training.task.advance(rows, f"epoch {progress.epoch + 1}/{epochs}")
         is_due = time.monotonic() - training.saved_at > training.runtime.save_seconds
-        should_save = any_process(fabric, is_due)  # all processes save together
+        need = STOP if is_stop_requested() else int(is_due)
+        need = largest_of_processes(fabric, need)  # all processes save and stop together
+        should_save = need > 0
         if is_last or len(recent) == LOSS_CHECK_INTERVAL or should_save:
             _require_finite(recent, steps[progress.step - len(recent) : progress.step], phase.on_nonfinite == "skip")
             recent = []
+        if need == STOP:
+            stop_if_requested()  # the state is saved by who catches it
+            raise StopRequested("a signal to another process")
         if should_save and not is_last:
             keep_state(training, phase_state)
         if is_last:

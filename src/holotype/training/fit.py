@@ -19,6 +19,7 @@ from holotype.core.errors import TrainingError, join_names
 from holotype.core.progress import Progress
 from holotype.core.runtime import Runtime
 from holotype.core.seeds import derive_seed
+from holotype.core.stop import StopRequested, deferred_stop
 from holotype.core.table_files import write_parquet
 from holotype.loading import ImageDataset, describe_out_of_memory, is_out_of_memory
 from holotype.losses import prior_logits
@@ -144,8 +145,9 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
             keep_state(training, None)
         else:
             network.load_state_dict(strip_prefix(state[0], "network."))
-        while training.progress.phase < len(job.model.phases):
-            _run_phase(training)
+        with deferred_stop():
+            while training.progress.phase < len(job.model.phases):
+                _run_phase(training)
     facts: dict[str, Any] = {"backbone_options": pretrained.options, "weights": pretrained.description}
     facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
     facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
@@ -166,6 +168,9 @@ def _run_phase(training: TrainingState) -> None:
         except DivergedError as error:
             _restore_with_half_rate(training, phase_state, error)
             continue
+        except StopRequested:
+            keep_state(training, phase_state)  # also from within an evaluation, after the steps of the epoch
+            raise
         keep_state(training, phase_state)
     if phase_state.average is not None:
         training.network.load_state_dict(phase_state.average.tensors())

@@ -14,13 +14,18 @@ from torch import Tensor, nn
 BUCKET = 2**23  # values per exchange
 
 
-def any_process(fabric: Fabric, flag: bool) -> bool:
-    """Agree on a flag over all processes: true if it is true on any; does not wait for the GPU."""
+def largest_of_processes(fabric: Fabric, number: int) -> int:
+    """Agree on a number over all processes: the largest of any; does not wait for the GPU."""
     if fabric.world_size == 1:
-        return flag
-    raised = torch.tensor(float(flag))
-    dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=_host_group())
-    return bool(raised)
+        return number
+    largest = torch.tensor(float(number))
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX, group=_host_group())
+    return int(largest)
+
+
+def any_process(fabric: Fabric, flag: bool) -> bool:
+    """Agree on a flag over all processes: true if it is true on any."""
+    return largest_of_processes(fabric, int(flag)) > 0
 
 
 def average_over_processes(fabric: Fabric, network: nn.Module, summed: Tensor) -> None:
