@@ -61,7 +61,7 @@ def _fit_reads(job: FitJob, table: StepResult, truth: LabelMatrix, context: Trai
     return Reads(settings | {"seed": job.seed, "fold": job.fold}, digests, job_label(job))
 
 
-@step("fit", 8, _fit_reads)
+@step("fit", 9, _fit_reads)
 def fit_measured(
     output: StepOutput, job: FitJob, table: StepResult, truth: LabelMatrix, context: TrainingContext
 ) -> None:
