@@ -134,7 +134,7 @@ BAD_INPUT: dict[str, tuple[Change, list[str]]] = {
     "unknown loss": (setting("models.0.phases.0.loss", "bcee"), ["models.0.phases.0: no loss", "mean 'bce'?"]),
     "missing weights": (
         setting("models.0.weights", "best.safetensors"),
-        ["models.0.weights: there is no safetensors file"],
+        ["models.0.weights: there is no weights file"],
     ),
     "weights for another backbone": (setting("models.0.weights", "lite"), ["models.0.weights", "efficientnet_lite0"]),
     "no such device": (setting("run.device", "gpu"), ["run.device: there is no device 'gpu' here"]),
