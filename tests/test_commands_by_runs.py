@@ -73,7 +73,7 @@ IMPORTED = tuple(kind for kind in KINDS if kind.startswith("imported") or kind =
 UNSCORED = ("imported without out-of-fold scores", "imported with images")
 ELSEWHERE = ["the scores of", "elsewhere", "were made elsewhere"]
 REFUSED: dict[tuple[str, str], list[str]] = {
-    **{("predict", kind): [*ELSEWHERE, "predict with a run whose models are all networks"] for kind in IMPORTED},
+    **{("predict", kind): [*ELSEWHERE, "predict with a run that trained all of its models"] for kind in IMPORTED},
     **{("serve", kind): [*ELSEWHERE, "new images cannot be predicted"] for kind in IMPORTED},
     **{("export", kind): [*ELSEWHERE, "there is no network"] for kind in IMPORTED},
     **{
