@@ -52,7 +52,7 @@ html_show_sphinx = False
 # Pages by purpose, in the order of a first visit. A page that is not listed is added to "Do".
 ORDER = {
     "Learn": ["tutorial"],
-    "Do": ["domains/README", "plan", "review", "serve", "export"],
+    "Do": ["domains/README", "plan", "review", "embed", "serve", "export"],
     "Look up": ["recipe", "commands", "terminal", "images", "weights", "measurements", "run-folder", "python"],
     "Understand": [
         "honest-scores",

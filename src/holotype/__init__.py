@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run", "score"]
+__all__ = ["check", "compare", "embed", "init", "load_recipe", "open_run", "run", "score"]
 
 _SUBPACKAGES = (
     "audit",
@@ -29,6 +29,7 @@ _SUBPACKAGES = (
 _PUBLIC_NAMES = {
     "check": "holotype.api",
     "compare": "holotype.api",
+    "embed": "holotype.runs.embed",
     "init": "holotype.api",
     "load_recipe": "holotype.recipe.load",
     "open_run": "holotype.runs.fitted_run",

@@ -23,6 +23,7 @@ from holotype.api import init as init
 from holotype.api import run as run
 from holotype.api import score as score
 from holotype.recipe.load import load_recipe as load_recipe
+from holotype.runs.embed import embed as embed
 from holotype.runs.fitted_run import open_run as open_run
 
-__all__ = ["check", "compare", "init", "load_recipe", "open_run", "run", "score"]
+__all__ = ["check", "compare", "embed", "init", "load_recipe", "open_run", "run", "score"]

@@ -216,7 +216,7 @@ def test_without_a_command_the_commands_are_listed(arguments: list[str], capsys:
     assert main(arguments) == 0
     told = capsys.readouterr()
     assert told.out.startswith("Usage: holotype ")
-    commands = ("demo", "init", "check", "audit", "run", "tune", "predict", "report", "compare", "score")
+    commands = ("demo", "init", "check", "audit", "run", "tune", "predict", "embed", "report", "compare", "score")
     assert [name for name in commands if f"\n  {name} " not in told.out] == []
     assert told.err == ""
 

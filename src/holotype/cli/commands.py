@@ -114,6 +114,21 @@ def predict_images(
     return CommandResult([line], data, [TextLine(line, "done")])
 
 
+def embed_images(
+    source: Path, images: Sequence[Path], output: Path, progress: Progress, model: str | None, fold: int | None
+) -> CommandResult:
+    """Write the features of images, by a network of a run or the pretrained backbone of a recipe."""
+    from holotype.runs.embed import open_embedder
+
+    require_table_suffix(output, "--out")  # fail before the work
+    _require_run_first(source, images)
+    embedder = open_embedder(source, model, fold, progress)
+    rows = embedder.write(images, output)
+    line = f"features of {pluralize(rows, 'image')} written to {output} ({embedder.description})"
+    data = {"source": source, "rows": rows, "file": output, "model": embedder.model, "network": embedder.description}
+    return CommandResult([line], data, [TextLine(line, "done")])
+
+
 def _require_run_first(run_folder: Path, images: Sequence[Path]) -> None:
     runs = [path for path in images if (path / "scores.json").is_file()]
     if runs and not (run_folder / "scores.json").is_file():

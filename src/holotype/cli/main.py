@@ -209,6 +209,29 @@ def _predict(
     return partial(predict_images, run, images, output, skip_unreadable=skip_unreadable, measurements=measurements)
 
 
+@app.command("embed")
+def _embed(
+    source: Annotated[
+        Path, typer.Argument(help="Run folder, or recipe.", metavar="RUN|RECIPE", autocompletion=complete_run)
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Folders, files, or tables with the columns of the training table.", metavar="IMAGES"),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--out", help="Table to write: .parquet, .csv, .tsv or .xlsx.")] = Path(
+        "features.parquet"
+    ),
+    model: Annotated[str | None, typer.Option(help="Model whose network embeds; default: the first.")] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Fold of the network; default: the refitted network, or the first fold.")
+    ] = None,
+) -> Work:
+    """Write the features of images: by a network of a run, or by the pretrained backbone of a recipe."""
+    from holotype.cli.commands import embed_images
+
+    return partial(embed_images, source, images, output, model=model, fold=fold)
+
+
 @app.command("report")
 def _report(
     run: RunPath, show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False

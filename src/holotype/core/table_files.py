@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -70,15 +70,21 @@ def write_table(frame: pl.DataFrame, path: Path | str, *, byte_order_mark: bool 
     write_table_parts([frame], path, byte_order_mark=byte_order_mark)
 
 
-def write_table_parts(parts: Iterable[pl.DataFrame], path: Path | str, *, byte_order_mark: bool = False) -> int:
+def write_table_parts(
+    parts: Iterable[pl.DataFrame],
+    path: Path | str,
+    *,
+    byte_order_mark: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
     """Write a table that comes in parts atomically, without holding it in memory, and return the number of rows.
 
-    Arguments and errors are those of `write_table`.
+    `metadata`: texts for the header of a Parquet file. Other arguments and errors are those of `write_table`.
     """
     suffix = require_table_suffix(path)
     with atomic_file(path) as stream:
         if suffix in PARQUET_SUFFIXES:
-            return _write_parquet_parts(parts, stream, Path(path))
+            return _write_parquet_parts(parts, stream, Path(path), dict(metadata or {}))
         if suffix == ".xlsx":
             return _write_excel_parts(parts, stream, Path(path))
         if byte_order_mark:
@@ -155,12 +161,12 @@ def _to_text(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(texts)
 
 
-def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path) -> int:
+def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path: Path, metadata: dict[str, str]) -> int:
     remaining = iter(parts)
     first, second = next(remaining, pl.DataFrame()), next(remaining, None)
     if second is None:
         with _translate_disk_errors(path):
-            first.write_parquet(stream)
+            first.write_parquet(stream, metadata=metadata or None)
         return first.height
     rows, files = 0, []
     with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".parts-") as folder:
@@ -170,7 +176,7 @@ def _write_parquet_parts(parts: Iterable[pl.DataFrame], stream: IO[bytes], path:
                 part.write_parquet(files[-1])
             rows += part.height
         with _translate_disk_errors(path):
-            pl.scan_parquet(files, glob=False).sink_parquet(stream)
+            pl.scan_parquet(files, glob=False).sink_parquet(stream, metadata=metadata or None)
     return rows
 
 
