@@ -21,15 +21,22 @@ from holotype.core.runtime import Runtime
 from holotype.data import CacheFormat, PixelCache
 from holotype.loading import ImageDataset, Tiles
 from holotype.pipeline.data_steps import audit_table, make_fold_table, measure_table, read_table
-from holotype.pipeline.models import TrainingContext, model_pixels, networks
+from holotype.pipeline.models import TrainingContext, frozen, model_pixels, networks
 from holotype.pipeline.models.knn import index_training_images
 from holotype.pipeline.models.model_pixels import build_cached_pixels, embed_table
 from holotype.pipeline.models.networks import TrainedNetwork, fit_network, predict_part
 from holotype.pipeline.prepared import PreparedData
 from holotype.planning import budget_run as budgeting
 from holotype.recipe.load import Recipe
-from holotype.recipe.sections import AuditSpec, DataSpec, ModelSpec, SplitSpec
+from holotype.recipe.sections import AuditSpec, DataSpec, HeadSpec, ModelSpec, PredictSpec, SplitSpec
 from holotype.recipe.sections.base import Section
+from holotype.recipe.sections.classifier import (
+    KnnClassifierSpec,
+    LdaClassifierSpec,
+    LightgbmClassifierSpec,
+    LogisticClassifierSpec,
+    RidgeClassifierSpec,
+)
 from holotype.recipe.sections.learning import NeighborsSpec, PseudoLabelsSpec
 from holotype.training import FitJob
 from holotype.types import ImageStatistics, ImageTable, LabelMatrix, Normalization, RankHeads
@@ -172,6 +179,56 @@ def test_every_field_of_the_predictions_section_is_in_the_key_of_the_predictions
         return predict_key(replace(JOB, model=model), ROWS)
 
     assert same_keys(MODEL.predict, key_of) == set()
+
+
+CLASSIFIER_SPECS = [
+    LogisticClassifierSpec(),
+    RidgeClassifierSpec(kind="ridge"),
+    LdaClassifierSpec(kind="lda"),
+    KnnClassifierSpec(kind="knn"),
+    LightgbmClassifierSpec(kind="lightgbm"),
+]
+
+
+@pytest.mark.parametrize("spec", CLASSIFIER_SPECS, ids=lambda spec: spec.kind)
+def test_every_field_of_a_classifier_is_in_the_key_of_its_fit(spec: Section, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "_groups", lambda *_: np.arange(5))
+    features = StepResult(StepKey("features main", 1), STORE)
+
+    def key_of(section: Section, groups: int = 5) -> StepKey:
+        monkeypatch.setattr(frozen, "_groups", lambda *_: np.arange(5) % groups)
+        model = MODEL.model_copy(update={"classifier": section})
+        return frozen.fit_frozen_network.key(replace(JOB, model=model), features, SPECIMENS, context_of())
+
+    assert same_keys(spec, key_of) == set()
+    assert key_of(spec, 2).digest != key_of(spec).digest
+
+
+def test_features_hang_on_the_backbone_and_on_how_images_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = CacheFormat((9, 1, 32, 32), "uint8", "fit")
+    monkeypatch.setattr(frozen, "cache_format", lambda *_: plan)
+    monkeypatch.setattr(frozen, "compute_row_normalization", lambda *_: None)
+    views = PredictSpec(tta="none")
+    model = MODEL.model_copy(update={"classifier": LogisticClassifierSpec()})
+
+    def digest_of(model: ModelSpec = model, views: PredictSpec = views, **changes: Any) -> str:
+        monkeypatch.setattr(frozen, "cache_format", lambda *_: replace(plan, **changes))
+        return frozen.compute_features.key(model, views, context_of()).digest
+
+    before = digest_of()
+    assert digest_of(model.model_copy(update={"classifier": RidgeClassifierSpec(kind="ridge")})) == before
+    assert digest_of(model.model_copy(update={"name": "other", "head": HeadSpec(dropout=0.1)})) == before
+    others = {
+        "backbone": "other",
+        "activation": "mish",
+        "head": HeadSpec(pool="max"),
+        "input": model.input.model_copy(update={"normalize": "image"}),
+    }
+    assert [name for name, value in others.items() if digest_of(model.model_copy(update={name: value})) == before] == []
+    assert digest_of(views=PredictSpec(tta="flips")) != before
+    forms = {"shape": (9, 1, 32, 40), "depth": "uint16", "resize_mode": "stretch", "scale": 0.5, "fill": (1.0,)}
+    assert [name for name, value in forms.items() if digest_of(**{name: value}) == before] == []
+    assert digest_of(shape=(7, 1, 32, 32), skipped=frozenset({1})) == before  # rows are no form
 
 
 def test_every_field_of_neighbours_is_in_the_key_of_the_index() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import timm
 import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +23,10 @@ from holotype import prediction
 from holotype.classifiers import LinearClassifier, fit_classifier
 from holotype.core.errors import InputError, RecipeError
 from holotype.core.progress import Progress
+from holotype.networks import build_network
+from holotype.networks.build import build_architecture
 from holotype.recipe.load import load_recipe
+from holotype.recipe.sections import ModelSpec
 from holotype.recipe.sections.classifier import LogisticClassifierSpec
 from holotype.runs.export.export_run import ExportOptions, export_run
 from holotype.runs.model_predictors import predict_models
@@ -375,3 +379,17 @@ def test_tuning_and_planning_name_the_classifier(drawn: Path, tmp_path: Path) ->
     ):
         with pytest.raises(RecipeError, match="classifier"):
             refused()
+
+
+def test_the_class_token_is_that_of_timm_and_other_backbones_have_none() -> None:
+    section = {"backbone": "test_vit", "weights": "none", "input": {"size": 160}, "head": {"pool": "token"}}
+    network, _ = build_network(ModelSpec.model_validate(section | {"classifier": "ridge"}), 2, 3, 0)
+    oracle = timm.create_model("test_vit", num_classes=0)  # pools by its class token
+    oracle.load_state_dict(network.backbone.state_dict())
+    pixels = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        assert torch.allclose(network.eval().pooled(pixels), oracle.eval()(pixels), atol=1e-6)
+    for backbone in ("test_efficientnet", "vit_base_patch16_siglip_224"):
+        other = ModelSpec.model_validate(section | {"backbone": backbone})
+        with torch.device("meta"), pytest.raises(RecipeError, match=r"models.head.pool: .* has no class token"):
+            build_architecture(backbone, 2, 3, other.head, {})

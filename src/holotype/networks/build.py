@@ -119,6 +119,13 @@ def build_architecture(
     body = _make_backbone(backbone, stem_channels, options)
     if activation is not None:
         replace_activations(body, activation)
+    if head.pool == "token" and backbone not in BACKBONES and getattr(body, "cls_token", None) is None:
+        raise RecipeError(
+            f"the backbone {backbone!r} has no class token",
+            field="models.head.pool",
+            value=head.pool,
+            allowed=("avg", "max", "concat"),
+        )
     width = _feature_width(body) * (channels if channels_as == "separate" else 1)
     return Network(body, Head(width, classes, head, rank_heads), channels_as)
 
