@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holotype.core.errors import DataError, RecipeError
-from holotype.pipeline.validate import require_supported_class_count, require_valid_class_sampling
+from holotype.pipeline.validate import require_supported_class_count, require_valid_class_sampling, validate_names
+from holotype.recipe.load import Recipe
 from holotype.recipe.sections import CalibrationSpec, MeanSpec, ModelSpec, StackSpec, TopSpec, WeightedSpec
 
 
@@ -49,3 +50,13 @@ def test_a_model_of_some_classes_does_not_go_with_very_many() -> None:
     require_valid_class_sampling([model], 2_000, "multiclass")
     with pytest.raises(RecipeError, match=r"models\.0\.classes: with more than 2,000 classes"):
         require_valid_class_sampling([model], 2_001, "multiclass")
+
+
+@pytest.mark.parametrize("weights", ["auto", "lite", "none"])
+def test_a_normalization_that_the_weights_do_not_state_is_refused_before_anything_is_trained(weights: str) -> None:
+    model = {"weights": weights, "input": {"normalize": "weights"}}
+    recipe = Recipe.model_validate(
+        {"data": {"train": "t.csv", "images": "{id}.png"}, "models": [{"name": "first"}, model]}
+    )
+    with pytest.raises(RecipeError, match=r"models\.1\.input\.normalize: no mean and standard deviation are known"):
+        validate_names(recipe)

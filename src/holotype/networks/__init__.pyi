@@ -11,6 +11,7 @@ from holotype.networks.checkpoint import open_checkpoint as open_checkpoint
 from holotype.networks.checkpoint import save_network as save_network
 from holotype.networks.heads import POOLS as POOLS
 from holotype.networks.heads import Head as Head
+from holotype.networks.pretrained import check_pretraining_statistics as check_pretraining_statistics
 from holotype.networks.pretrained import check_weights as check_weights
 from holotype.networks.pretrained import find_weights as find_weights
 from holotype.networks.pretrained import pretraining_leak_reason as pretraining_leak_reason

@@ -169,22 +169,37 @@ def pretraining_statistics(backbone: str, weights: str) -> tuple[tuple[float, ..
     Raises:
         RecipeError: Nothing is known of the weights: they are random, of the `lite` package, or of another run.
     """
-    source = resolve_weights(backbone, weights)
+    source = check_pretraining_statistics(backbone, weights)
     if source.mean:
         return source.mean, source.deviation
-    config = None
-    if source.kind not in {"none", "lite"} and not (source.path and _read_sibling_card(source.path)):
-        import timm
+    import timm
 
-        config = timm.get_pretrained_cfg(architecture_of(backbone), allow_unregistered=True)
+    config = timm.get_pretrained_cfg(architecture_of(backbone), allow_unregistered=True)
     if config is None:
-        raise RecipeError(
-            f"no mean and standard deviation are known of the weights: {source.description}",
-            field="models.input.normalize",
-            value="weights",
-            allowed=("dataset", "image", "plate"),
-        )
+        raise _no_statistics_error(source)
     return tuple(config.mean), tuple(config.std)
+
+
+def check_pretraining_statistics(backbone: str, weights: str) -> WeightsSource:
+    """Refuse weights of which no mean and standard deviation of pretraining are known, without importing timm.
+
+    Raises:
+        RecipeError: The weights are random, of the `lite` package, or of another run.
+    """
+    source = resolve_weights(backbone, weights)
+    is_own = source.kind in {"none", "lite"} or (source.path is not None and bool(_read_sibling_card(source.path)))
+    if is_own and not source.mean:
+        raise _no_statistics_error(source)
+    return source
+
+
+def _no_statistics_error(source: WeightsSource) -> RecipeError:
+    return RecipeError(
+        f"no mean and standard deviation are known of the weights: {source.description}",
+        field="models.input.normalize",
+        value="weights",
+        allowed=("dataset", "image", "plate"),
+    )
 
 
 def weights_identity(backbone: str, weights: str, fold: int | None = None) -> str:

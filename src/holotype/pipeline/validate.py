@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from holotype.core.errors import DataError, RecipeError
 from holotype.core.runtime import Runtime
 from holotype.evaluation.metrics import RANKING_METRICS
-from holotype.networks import check_backbone, check_weights
+from holotype.networks import check_backbone, check_pretraining_statistics, check_weights
 from holotype.pipeline.models import model_classes
 from holotype.postprocessing.decision import thresholds_by_class
 from holotype.postprocessing.submission import submission_order
@@ -47,6 +47,9 @@ def validate_names(recipe: Recipe) -> None:
         if model.weights not in {"auto", "none"}:
             with _error_field(f"models.{number}.weights"):
                 check_weights(model.backbone, model.weights)
+        if model.input.normalize == "weights":
+            with _error_field(f"models.{number}.input.normalize"):
+                check_pretraining_statistics(model.backbone, model.weights)
         for phase_number, phase in enumerate(model.phases):
             with _error_field(f"models.{number}.phases.{phase_number}"):
                 check_phase(phase, recipe.data.labels.kind, model.head)
