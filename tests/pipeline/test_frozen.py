@@ -310,6 +310,8 @@ def test_a_refitted_model_and_one_of_some_classes_with_neighbors_and_a_network(d
     assert np.abs(opened.logits(table) - np.array([expected[name] for name in ids])).max() < 1e-4
     answers = opened.predict(drawn / "test.csv")
     assert json.loads(answers["nearest"][0])
+    kept = holotype.open_run(run, keep_in_memory=True)
+    assert np.abs(kept.logits(table) - opened.logits(table)).max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])

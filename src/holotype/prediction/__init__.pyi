@@ -1,3 +1,4 @@
+from holotype.prediction.embed import embed_checkpoint_views as embed_checkpoint_views
 from holotype.prediction.embed import embed_images as embed_images
 from holotype.prediction.embed import embed_views as embed_views
 from holotype.prediction.embed import embed_with_network as embed_with_network

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holotype.core.runtime import Runtime
 from holotype.loading import ImageDataset, batches_within_memory, read_batch
-from holotype.networks import BACKBONE_SEED, build_network, load_network
+from holotype.networks import BACKBONE_SEED, Network, build_network, load_network
 from holotype.prediction.infer import infer_logits, prediction_batch_size
 from holotype.prediction.precision import in_precision
 from holotype.prediction.tta import InferenceOptions, tta_transforms
@@ -32,18 +32,47 @@ def embed_views(
 ) -> Iterator[Floats]:
     """Embed views of images with the backbone that a model starts from, batch by batch: shape (n, views, width)."""
     network, pretrained = build_network(model, 2, dataset.channels, BACKBONE_SEED)
+    label = f"{model.name}: features of a frozen backbone, weights: {pretrained.description}"
+    yield from _embed_views(network, model, views, dataset, rows, runtime, device, label)
+
+
+def embed_checkpoint_views(
+    checkpoint: Checkpoint,
+    views: PredictSpec,
+    dataset: ImageDataset,
+    rows: Integers,
+    runtime: Runtime,
+    device: torch.device,
+) -> Floats:
+    """Embed views of images with the frozen backbone of a checkpoint: shape (n, views, width)."""
+    model = ModelSpec.model_validate(checkpoint.card["model"])
+    sized = model.input.model_copy(update={"size": checkpoint.card["size"]})
+    model = model.model_copy(update={"input": sized})
+    label = f"{model.name}: features of the frozen backbone"
+    parts = list(_embed_views(load_network(checkpoint), model, views, dataset, rows, runtime, device, label))
+    return np.concatenate(parts)
+
+
+def _embed_views(
+    network: Network,
+    model: ModelSpec,
+    views: PredictSpec,
+    dataset: ImageDataset,
+    rows: Integers,
+    runtime: Runtime,
+    device: torch.device,
+    label: str,
+) -> Iterator[Floats]:
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def features(batch: Tensor) -> Tensor:
-        pooled: Tensor = network.head.pool(network.features(batch))
-        return pooled.flatten(1)
+        return network.pooled(batch).flatten(1)
 
     size = model.input.size
     if not isinstance(size, int):
         raise TypeError("resolve input.size before embedding images")
     transforms = tta_transforms(dataset, InferenceOptions(size, "multilabel", views, model.augment))
     backbone = in_precision(features, runtime.precision, device)
-    label = f"{model.name}: features of a frozen backbone, weights: {pretrained.description}"
 
     def embed(parts: Iterator[Integers]) -> Iterator[Floats]:
         for part in parts:

@@ -98,19 +98,20 @@ def infer_features(checkpoint: Checkpoint, features: Floats, rows: Integers, vie
         features: Pooled features of the views of each row, shape (n, views, width).
     """
     card, network = checkpoint.card, load_network(checkpoint)
+    device = next(network.parameters()).device  # a network that stays in memory may be on a GPU
     rules = (*views.pools, "first-view")
     is_topk = card["kind"] == "multiclass" and len(card["classes"]) > MANY_CLASSES
     scores: dict[str, list[AnyScores]] = {rule: [] for rule in rules}
     with torch.inference_mode():
         for start in range(0, max(len(rows), 1), PREDICTION_BATCH):
-            batch = torch.from_numpy(np.array(features[start : start + PREDICTION_BATCH]))
+            batch = torch.from_numpy(np.array(features[start : start + PREDICTION_BATCH])).to(device)
             pools = [RunningPool(rule, card["kind"]) for rule in rules]
             for view in batch.unbind(dim=1):
                 logits = network.head.classify(view)
                 for pool in pools:
                     pool.add(logits)
             for pool in pools:
-                pooled = pool.logits().numpy()
+                pooled = pool.logits().cpu().numpy()
                 scores[pool.rule].append(keep_top_k(pooled) if is_topk else pooled)
     name = card["model"]["name"]
     return [Predictions(name, checkpoint.fold, rows, concatenate(scores[rule]), rule) for rule in rules]

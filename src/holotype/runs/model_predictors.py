@@ -113,9 +113,7 @@ def predict_model(predictor: ModelPredictor, new: NewImages) -> TestPredictions:
     Returns scores of its own classes, shape (samples, classes).
     """
     rows = np.arange(len(new.images))
-    fold_predictions = [
-        _predict_rows(network, predictor.section, rows, predictor.pool, new) for network in predictor.networks
-    ]
+    fold_predictions = _predict_folds(predictor, rows, new)
     folds = {network.fold: fold_index for fold_index, network in enumerate(predictor.networks)}
     domain = new.images.frame["domain"].fill_null("").to_numpy()
     for special in predictor.specialists:
@@ -161,6 +159,20 @@ def _predict_neighbors(predictor: ModelPredictor, new: NewImages) -> tuple[TestP
 
 def _with_own_classes(images: ImageTable, predictions: Predictions) -> ImageTable:
     return replace(images, classes=tuple(map(str, range(predictions.logits.shape[1]))))
+
+
+def _predict_folds(predictor: ModelPredictor, rows: Integers, new: NewImages) -> list[Predictions]:
+    """Predictions of all networks of a model; a frozen backbone, the same in all of them, reads the images once."""
+    section, networks = predictor.section, predictor.networks
+    if not section.is_frozen:
+        return [_predict_rows(network, section, rows, predictor.pool, new) for network in networks]
+    from holotype.prediction import embed_checkpoint_views, infer_features
+    from holotype.training import find_device
+
+    views = section.predict.model_copy(update={"pooling": predictor.pool})
+    dataset, device = dataset_for(networks[0].card, new), find_device(new.runtime)
+    features = embed_checkpoint_views(networks[0], views, dataset, rows, new.runtime, device)
+    return [infer_features(network, features, rows, views)[0] for network in networks]
 
 
 def _predict_rows(network: Checkpoint, section: ModelSpec, rows: Integers, pool: str, new: NewImages) -> Predictions:
