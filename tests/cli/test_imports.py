@@ -45,6 +45,7 @@ FORBIDDEN = {
     "init . --output proposed.yaml": SLOW,
     "audit recipe.yaml": SLOW,
     "cache list .": SLOW | DATA_TOOLS,
+    "weights list run1": SLOW | {"holotype.pipeline", "jinja2", "tifffile"},
 }
 RECIPE = """\
 name: small

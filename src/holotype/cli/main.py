@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 ACTIONS = ("list", "size", "verify", "prune")
+WEIGHTS_ACTIONS = ("list", "get", "pack")
 
 RecipePath = Annotated[
     Path, typer.Argument(help="Recipe (YAML file).", metavar="RECIPE", autocompletion=complete_recipe)
@@ -368,6 +369,40 @@ def _cache(
     if action not in ACTIONS:
         raise InputError("unknown action", field="cache", value=action, allowed=ACTIONS)
     return manage_cache(action, folder, days)
+
+
+@app.command("weights")
+def _weights(
+    action: Annotated[str, typer.Argument(help="list, get or pack.", metavar="ACTION")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="For get: names of timm, hf-hub:ID, or .zip files; for pack: the first two, or local-dir:FOLDER; for "
+            "list: model folders, runs, or folders of them.",
+            metavar="[NAME]",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="For list: only weights of this network.", metavar="NAME")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="For get: folder for the models, instead of the Hugging Face cache.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="For get: weights file, where a repository has several.", metavar="FILE")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="For pack: .zip file to write.")] = None,
+) -> CommandResult | Work:
+    """List pretrained weights, download them, or pack them for a machine without a network."""
+    from holotype.cli.weights import get_weights, list_weights, pack_archive
+
+    if action not in WEIGHTS_ACTIONS:
+        raise InputError("unknown action", field="weights", value=action, allowed=WEIGHTS_ACTIONS)
+    if action == "list":
+        return list_weights([Path(name) for name in names or []], backbone)
+    if action == "get":
+        return partial(get_weights, names or [], to, file)
+    return partial(pack_archive, names or [], out)
 
 
 @app.command("serve")

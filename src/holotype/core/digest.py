@@ -35,6 +35,12 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=DIGITS // 2)).hexdigest()
 
 
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal digits, as model hubs and cards state it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def digest_folder(folder: Path, without: Iterable[str] = ()) -> str:
     """Digest of the names and bytes of all files below a folder, except those with some names."""
     left_out = set(without)

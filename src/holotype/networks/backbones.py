@@ -28,6 +28,7 @@ __all__ = [
     "architecture_of",
     "check_backbone",
     "hub_file",
+    "hub_names",
     "list_of_timm",
     "weights_origin",
 ]
@@ -108,6 +109,12 @@ def hub_file(name: str) -> tuple[str, str] | None:
         return None
     owner, repository, *file = entry.split("/", 2)
     return f"{owner}/{repository}", file[0] if file else DEFAULT_WEIGHTS_FILE
+
+
+def hub_names() -> dict[str, str]:
+    """Map each hub repository of timm's weights to the name of the network, with the tag of its weights."""
+    files = sorted(_backbones().hub_files.items(), key=lambda item: "." in item[0])  # of two names, that with a tag
+    return {"/".join(file.split("/", 2)[:2]): name for name, file in files}
 
 
 def weights_origin(name: str) -> tuple[str | None, str | None]:

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import io
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ __all__ = ["FittedWeights", "fit_weights_to_backbone"]
 MAX_MISSING = 0.05  # share of tensors; only vectors may be missing, such as the scale of a final normalization
 COLORS = 3  # channels of nearly all pretraining
 MAX_NAMES = 4  # listed in a description
+LAYER_SCALE = re.compile(r"(^|\.)blocks\.\d+\.ls[12]\.gamma$")
+"""Scales of a transformer's residual branches (Touvron et al., 2021), which timm builds only if it is asked to."""
 
 Filter = Callable[..., Mapping[str, Tensor]]
 _capture_lock = threading.Lock()
@@ -75,6 +78,11 @@ def fit_weights_to_backbone(checkpoint: Any, backbone: str, options: Mapping[str
             target = _Target(backbone, resized)
             options = resized
     state, sources = target.convert(best)
+    if any(name not in target.expected for name in state if LAYER_SCALE.search(name)):
+        scaled = {**options, "init_values": 1e-5}  # the value is that of training from scratch; the file replaces it
+        with contextlib.suppress(TypeError):  # architectures without the option are refused below
+            target, options = _Target(backbone, scaled), scaled
+            state, sources = target.convert(best)
     expected = target.expected
     loaded = {name: value for name, value in state.items() if name in expected}
     _require_fit(loaded, target, best)
@@ -226,7 +234,15 @@ def _require_fit(loaded: Mapping[str, Tensor], target: _Target, candidate: State
 
 
 def _require_no_lost_bias(candidate: StateDict, used: set[str], left_out: list[str], backbone: str) -> None:
-    """Refuse weights with biases that the backbone lacks, because its features would differ without any other sign."""
+    """Refuse weights with biases or scales that the backbone lacks; its features would differ without another sign."""
+    scales = [name for name in left_out if LAYER_SCALE.search(name)]
+    if scales:
+        raise RecipeError(
+            f"the weights have {pluralize(len(scales), 'scale')} of residual branches that the backbone {backbone!r} "
+            f"lacks, the first {scales[0]!r}",
+            field="models.backbone",
+            remedy="name the backbone they fit",
+        )
     lost = [
         name
         for name in left_out

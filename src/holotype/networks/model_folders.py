@@ -10,12 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from holotype.core.errors import RecipeError, first_line, truncate
+from holotype.networks.catalog import find_entry
 from holotype.networks.weight_files import SUFFIXES
 
-__all__ = ["HUB", "LOCAL", "ModelFolder", "hub_snapshot", "is_model_folder", "open_model_folder"]
+__all__ = [
+    "HUB",
+    "LOCAL",
+    "ORIGIN",
+    "PREFERRED_FILES",
+    "ModelFolder",
+    "hub_snapshot",
+    "is_model_folder",
+    "open_model_folder",
+    "origin_of",
+]
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "config.json"
+ORIGIN = "origin.json"
+"""File beside copied weights: the repository and commit they come from, and the digest of each file."""
 PROCESSOR = "preprocessor_config.json"  # of the library transformers
 MAX_BYTES = 16 << 20  # a configuration with the names of 21,000 classes has 2 MB
 PREFERRED_FILES = (  # in timm's order
@@ -112,13 +125,19 @@ def open_model_folder(address: str, field: str) -> ModelFolder:
     if not isinstance(arguments, dict):
         raise RecipeError(f"{folder / CONFIG}: `model_args` must be a mapping", field=field)
     processor = _read_config(folder / PROCESSOR, field)
-    scale = {"mean": processor.get("image_mean"), "std": processor.get("image_std")}
-    pretrained = {**scale, **pretrained} if all(scale.values()) else pretrained
+    entry = find_entry(origin_of(address, folder))
+    scales = [{"mean": processor.get("image_mean"), "std": processor.get("image_std")}]
+    scales += [] if entry is None else [{"mean": [*entry.mean], "std": [*entry.deviation]}]
+    pretrained = {**next((scale for scale in scales if all(scale.values())), {}), **pretrained}
     architecture = config.get("architecture")
     arguments = {name: value for name, value in arguments.items() if name not in IGNORED_ARGUMENTS}
+    if entry is not None and entry.replaces_config:
+        architecture, arguments = entry.architecture, dict(entry.arguments)
+    elif entry is not None:
+        architecture, arguments = architecture or entry.architecture, {**entry.arguments, **arguments}
     readme = _read_front_matter(folder / "README.md")
-    licenses = (pretrained.get("license"), readme.get("license_name"), readme.get("license"))
-    papers = pretrained.get("paper_ids") or pretrained.get("origin_url")
+    licenses = (pretrained.get("license"), readme.get("license_name"), readme.get("license"), entry and entry.license)
+    papers = pretrained.get("paper_ids") or pretrained.get("origin_url") or (entry and entry.citation)
     return ModelFolder(
         address,
         folder,
@@ -128,6 +147,23 @@ def open_model_folder(address: str, field: str) -> ModelFolder:
         next(filter(None, map(_text, licenses)), None),
         _text(papers),
     )
+
+
+def origin_of(address: str, folder: Path) -> str | None:
+    """Repository on the hub that a model folder is, or was copied from by `holotype weights`; None if unknown.
+
+    Args:
+        address: As in `open_model_folder`.
+        folder: On this machine.
+    """
+    if address.startswith(HUB):
+        return address.removeprefix(HUB).partition("@")[0]
+    try:
+        content = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    repository = content.get("repository") if isinstance(content, dict) else None
+    return repository if isinstance(repository, str) else None
 
 
 def hub_snapshot(repository: str, revision: str | None = None) -> Path | None:
@@ -194,7 +230,7 @@ def _read_front_matter(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError):
         return {}
     block = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
-    entries = re.findall(r"^(license|license_name):\s*(\S.*?)\s*$", block[1] if block else "", re.MULTILINE)
+    entries = re.findall(r"^(license|license_name):\s*(?:-\s+)?(\S.*?)\s*$", block[1] if block else "", re.MULTILINE)
     return {name: value.strip("'\"") for name, value in entries}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import timm
 
+from holotype.core.digest import hash_file
 from holotype.core.errors import InputError
 from holotype.core.runtime import version_of
 from holotype.postprocessing.decision import decision_to_json
@@ -39,7 +39,7 @@ def model_card(card: Mapping[str, Any], depth: str | None, path: Path) -> dict[s
     stored = max(card["canvas"]) if tile is None else card["size"]
     return {
         "file": path.name,
-        "sha256": _digest(path),
+        "sha256": hash_file(path),
         "bytes": path.stat().st_size,
         "versions": {name: version_of(name) for name in LIBRARIES},
         "input": {
@@ -96,7 +96,7 @@ def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]
             "model": checkpoint.card["model"]["name"],
             "fold": checkpoint.fold,
             "backbone": checkpoint.card["model"]["backbone"],
-            "sha256": {path.name: _digest(path) for path in sorted(checkpoint.folder.glob("weights*.safetensors"))},
+            "sha256": {path.name: hash_file(path) for path in sorted(checkpoint.folder.glob("weights*.safetensors"))},
             "initial_weights": checkpoint.card.get("weights"),
             "license": _weight_license(checkpoint.card),
             "versions": checkpoint.card.get("versions", {}),
@@ -143,8 +143,3 @@ def _wheel_license(name: str) -> str:
         if package_metadata.get(key) not in {None, "", "UNKNOWN"}
     ]
     return f"{stated[0]}, as the wheel {name} states it" if stated else f"not stated by the wheel {name}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
