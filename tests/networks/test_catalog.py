@@ -147,5 +147,5 @@ def test_scales_of_residual_branches_are_loaded_into_a_network_that_has_them_onl
 def test_scales_that_a_network_cannot_have_are_refused() -> None:
     state = timm.create_model("test_vit", num_classes=0).state_dict()
     state["blocks.99.ls1.gamma"] = torch.ones(64)
-    with pytest.raises(RecipeError, match="scale of residual branches|do not fit the backbone"):
+    with pytest.raises(RecipeError, match=r"scale of residual branches|do not fit the backbone"):
         fit_weights_to_backbone(state, "test_vit", {})

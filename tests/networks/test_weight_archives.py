@@ -68,7 +68,7 @@ def test_one_of_several_weights_files_is_chosen_by_name(monkeypatch: pytest.Monk
     with pytest.raises(InputError, match=r"no weights file, or several; allowed: small.bin, large.bin; name one"):
         download_weights("hf-hub:lab/net")
     assert asked == []
-    with pytest.raises(InputError, match="has no weights file 'huge.bin'"):
+    with pytest.raises(InputError, match=r"has no weights file 'huge.bin'"):
         download_weights("hf-hub:lab/net", "huge.bin")
     files, _ = download_weights("hf-hub:lab/net", "large.bin")
     assert files.weights.read_bytes() == b"l"
@@ -104,7 +104,7 @@ def test_the_terms_of_a_gated_model_of_the_catalog_are_named_where_the_hub_hides
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     set_hub(monkeypatch, http_error(errors.RepositoryNotFoundError), cache)
-    with pytest.raises(InputError, match="accept its terms.*hf auth login"):
+    with pytest.raises(InputError, match=r"accept its terms.*hf auth login"):
         download_weights("hf-hub:MahmoodLab/UNI")
 
 

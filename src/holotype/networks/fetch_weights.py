@@ -53,9 +53,9 @@ def download_weights(name: str, file: str | None = None, quiet: bool = False) ->
         siblings = huggingface_hub.HfApi().model_info(repository, revision=revision, timeout=TIMEOUT_SECONDS).siblings
         published = [sibling.rfilename for sibling in siblings or []]
         weights = _choose_weights(name, published, file or timm_file)
-        chosen = [weights, *(other for other in published if COMPANION.fullmatch(other) and "/" not in other)]
+        files = [weights, *(other for other in published if COMPANION.fullmatch(other) and "/" not in other)]
         huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=[glob.escape(path) for path in chosen]
+            repository, revision=revision, allow_patterns=[glob.escape(path) for path in files]
         )
     except HolotypeError:
         raise
