@@ -102,20 +102,25 @@ def _score_model(model: ModelPredictions, prepared: PreparedData, has_views: boo
         images = replace(images, classes=tuple(map(str, range(model.oof[0].logits.shape[1]))))  # any names
     parts = [model] if model.with_specialists is None else [model, model.with_specialists]
 
-    def gather_each(name: str, gather: Callable[[list[Predictions], str], Evidence]) -> list[Evidence]:
-        entries = [entry for part in parts for entry in getattr(part, name)]
-        if not any(len(entry.rows) for entry in entries):
+    def gather_each(
+        entries_of_parts: list[list[Predictions]], gather: Callable[[list[Predictions], str], Evidence]
+    ) -> list[Evidence]:
+        if not any(len(entry.rows) for entries in entries_of_parts for entry in entries):
             return []  # no test or validation rows
-        pool_entries = [(getattr(part, name), pool) for part in parts for pool in model.pools]
         return [
-            gather([entry for entry in part_entries if entry.pool == pool], pool) for part_entries, pool in pool_entries
+            gather([entry for entry in entries if entry.pool == pool], pool)
+            for entries in entries_of_parts
+            for pool in model.pools
         ]
 
-    oof = gather_each("oof", lambda predictions, pool: gather_oof(predictions, folds, images, pool))
-    test = gather_each("test", lambda predictions, pool: gather_test(predictions, images, test_rows(prepared), pool))
-    validation = gather_each(
-        "validation", lambda predictions, pool: gather_test(predictions, images, validation_rows(prepared), pool)
+    def gather_new(entries_of_parts: list[list[Predictions]], rows: Integers) -> list[TestPredictions]:
+        return gather_each(entries_of_parts, lambda predictions, pool: gather_test(predictions, images, rows, pool))
+
+    oof = gather_each(
+        [part.oof for part in parts], lambda predictions, pool: gather_oof(predictions, folds, images, pool)
     )
+    test = gather_new([part.test for part in parts], test_rows(prepared))
+    validation = gather_new([part.validation for part in parts], validation_rows(prepared))
     first_view = [entry for entry in model.oof if entry.pool == "first-view"] if has_views else []
     return ModelScores(model, oof, test, validation, [gather_oof(first_view, folds, images)] if first_view else [])
 
@@ -124,45 +129,63 @@ def complete_models(model_scores: Sequence[ModelScores], images: ImageTable) -> 
     """Fill in the missing classes of models that predict some of them, from the other models."""
     completed = []
     for scores in model_scores:
-        served = scores.model.classes
-        if served is None:
-            completed.append(scores)
-            continue
         others = [other for other in model_scores if other.model.name != scores.model.name]
-        filled = {
-            name: [_complete_scores(part, served, name, others, images) for part in getattr(scores, name)]
-            for name in ("oof", "test", "validation", "first_view")
-        }
-        completed.append(replace(scores, **filled))  # type: ignore[arg-type]
+        classes = scores.model.classes
+        completed.append(scores if classes is None else _complete_model(scores, classes, others, images))
     return completed
 
 
-def _complete_scores(
-    part: Evidence, served: Integers, name: str, others: Sequence[ModelScores], images: ImageTable
+def _complete_model(
+    scores: ModelScores, served: Integers, others: Sequence[ModelScores], images: ImageTable
+) -> ModelScores:
+    def fill(entries: list[Evidence], first_of_others: list[Evidence | None]) -> list[Evidence]:
+        return [_fill_classes(entry, served, others, first_of_others, images) for entry in entries]
+
+    oof_of_others = [_first(other.oof) for other in others]
+    return replace(
+        scores,
+        oof=fill(scores.oof, oof_of_others),
+        test=fill(scores.test, [_first(other.test) for other in others]),
+        validation=fill(scores.validation, [_first(other.validation) for other in others]),
+        first_view=fill(scores.first_view, oof_of_others),
+    )
+
+
+def _first(entries: Sequence[Evidence]) -> Evidence | None:
+    return entries[0] if entries else None
+
+
+def _fill_classes(
+    entry: Evidence,
+    served: Integers,
+    others: Sequence[ModelScores],
+    first_of_others: Sequence[Evidence | None],
+    images: ImageTable,
 ) -> Evidence:
-    other_scores = [(other.model.classes, getattr(other, "oof" if name == "first_view" else name)) for other in others]
     what = "a model of some of the classes"
-    dense_scores = [(to_dense(scores[0].logits, what), theirs) for theirs, scores in other_scores if scores]
-    logits = to_dense(part.logits, what)
-    return replace(part, logits=fill_missing_classes(logits, served, dense_scores, len(images.classes), images.kind))
+    pairs = zip(first_of_others, others, strict=True)
+    scores_of_others = [
+        (to_dense(first.logits, what), other.model.classes) for first, other in pairs if first is not None
+    ]
+    logits = to_dense(entry.logits, what)
+    return replace(
+        entry, logits=fill_missing_classes(logits, served, scores_of_others, len(images.classes), images.kind)
+    )
 
 
 def _merge_models(model_scores: Sequence[ModelScores]) -> AllModelScores:
     """Concatenate the scores of all models; empty if a model has none."""
-    readings = [
-        len(scores.model.pools) * (1 if scores.model.with_specialists is None else 2) for scores in model_scores
-    ]
+    counts = [len(scores.model.pools) * (1 if scores.model.with_specialists is None else 2) for scores in model_scores]
 
-    def merge_if_complete(name: str) -> list[Evidence]:
-        parts = [getattr(scores, name) for scores in model_scores]
-        complete = all(len(part) == count for part, count in zip(parts, readings, strict=True))
+    def merge_if_complete(parts: list[list[Evidence]]) -> list[Evidence]:
+        complete = all(len(part) == count for part, count in zip(parts, counts, strict=True))
         return [entry for part in parts for entry in part] if complete else []
 
     return AllModelScores(
         [scores.model for scores in model_scores],
-        merge_if_complete("oof"),
-        merge_if_complete("test"),
-        merge_if_complete("validation"),
+        merge_if_complete([scores.oof for scores in model_scores]),
+        merge_if_complete([scores.test for scores in model_scores]),
+        merge_if_complete([scores.validation for scores in model_scores]),
         [caveat for scores in model_scores for caveat in scores.caveats],
         [scores.model.pools for scores in model_scores],
         [scores.model.with_specialists is not None for scores in model_scores],
