@@ -10,9 +10,11 @@ import huggingface_hub.constants
 import pytest
 from tests.networks.hub_cache import TIMM_NAME, TIMM_REPOSITORY, WEIGHTS, add_repository
 
+from holotype.cli.check import license_notes
 from holotype.cli.main import main
 from holotype.cli.output import CommandResult, OutputOptions, print_result
 from holotype.cli.weights import list_weights
+from holotype.recipe.load import Recipe
 
 Captured = pytest.CaptureFixture[str]
 
@@ -141,3 +143,11 @@ def test_weights_in_the_cache_are_copied_without_a_network(cache: Path, capsys: 
 )
 def test_a_wrong_call_says_what_to_do(capsys: Captured, words: tuple[str, ...], sentence: str) -> None:
     assert sentence in answer(capsys, *words, status=2)
+
+
+def test_a_check_notes_weights_that_forbid_commercial_use(cache: Path) -> None:
+    config = json.dumps({"architecture": "test_vit", "license": "cc-by-nc-4.0"})
+    add_repository(cache, "lab/net", {"model.safetensors": WEIGHTS, "config.json": config})
+    models = [{"name": "a", "backbone": "hf-hub:lab/net"}, {"name": "b", "backbone": "resnet18", "weights": "none"}]
+    recipe = Recipe.model_validate({"data": {"train": "train.csv"}, "models": models})
+    assert license_notes(recipe) == ["a: the license of the weights (cc-by-nc-4.0) forbids commercial use"]

@@ -12,6 +12,8 @@ from holotype.cli.output import CodeBlock, CommandResult, Table, TextLine
 from holotype.core.errors import pluralize
 from holotype.core.progress import Progress
 from holotype.core.run_folder import RunFolder
+from holotype.networks import resolve_weights
+from holotype.networks.catalog import is_noncommercial
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.write_run import write_audit, write_audit_page
 from holotype.recipe.load import Recipe, load_recipe
@@ -35,7 +37,19 @@ def propose_recipe(
 def check_data(recipe: Recipe, path: Path, progress: Progress) -> CommandResult:
     """Read and audit the data of a recipe, make its folds, and summarize them."""
     prepared = prepare_data(recipe, path.resolve().parent, progress)
-    return _summarize_data(prepared, f"{path} and its data are valid.", {"recipe": path})
+    notes = [f"note: {sentence}" for sentence in license_notes(recipe)]
+    return _summarize_data(prepared, f"{path} and its data are valid.", {"recipe": path, "licenses": notes}, notes)
+
+
+def license_notes(recipe: Recipe) -> list[str]:
+    """Notes on models whose initial weights have a license that forbids commercial use."""
+    notes = []
+    for model in recipe.models:
+        if model.predictions is None and model.measurements is None:
+            license_text = resolve_weights(model.backbone, model.weights).license
+            if is_noncommercial(license_text):
+                notes.append(f"{model.name}: the license of the weights ({license_text}) forbids commercial use")
+    return notes
 
 
 def audit_data(path: Path, changes: tuple[str, ...], out: Path | None, progress: Progress) -> CommandResult:

@@ -183,6 +183,9 @@ def export_run(run_folder: Path, output: Path | None, options: ExportOptions, pr
         f"Card:    {result.folder / 'card.json'}",
         f"Example: python {example} IMAGE.npy",
     ]
+    licenses = sorted({entry["license"] for entry in card["weights"] if entry["forbids_commercial_use"]})
+    if licenses:
+        lines.append(f"Note:    the license of the initial weights forbids commercial use: {'; '.join(licenses)}")
     data = {"folder": result.folder, "files": list(result.files), "card": card}
     return CommandResult(lines, data, [TextLine(lines[0], "done"), *map(TextLine, lines[1:])])
 

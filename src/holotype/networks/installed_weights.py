@@ -140,21 +140,21 @@ def list_installed_weights(folders: Sequence[Path] = ()) -> tuple[list[Installed
     Raises:
         InputError: A folder does not exist.
     """
-    found: list[InstalledWeights] = []
+    installed: list[InstalledWeights] = []
     others: list[str] = []
     for address in _cached_addresses():
         entry = _cached_weights(address)
-        found, others = (found, [*others, address]) if entry is None else ([*found, entry], others)
-    found += _packaged_weights()
+        installed, others = (installed, [*others, address]) if entry is None else ([*installed, entry], others)
+    installed += _packaged_weights()
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"there is no folder {str(folder)!r}", field="FOLDER")
         for inner in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
             try:
-                found += [*_run_weights(inner), *_folder_weights(inner)]
+                installed += [*_run_weights(inner), *_folder_weights(inner)]
             except HolotypeError:  # a torn card; a list of many goes on
                 others.append(str(inner))
-    return found, others
+    return installed, others
 
 
 def _model_files(

@@ -13,6 +13,7 @@ import timm
 from holotype.core.digest import hash_file
 from holotype.core.errors import InputError
 from holotype.core.runtime import version_of
+from holotype.networks.catalog import is_noncommercial
 from holotype.postprocessing.decision import decision_to_json
 from holotype.types import Calibration, Checkpoint, Decision
 
@@ -99,6 +100,8 @@ def weight_provenance(checkpoints: Sequence[Checkpoint]) -> list[dict[str, Any]]
             "sha256": {path.name: hash_file(path) for path in sorted(checkpoint.folder.glob("weights*.safetensors"))},
             "initial_weights": checkpoint.card.get("weights"),
             "license": _weight_license(checkpoint.card),
+            "citation": checkpoint.card.get("weights_citation"),
+            "forbids_commercial_use": is_noncommercial(_weight_license(checkpoint.card)),
             "versions": checkpoint.card.get("versions", {}),
         }
         for checkpoint in checkpoints
