@@ -29,11 +29,19 @@ class StepFacts:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of a run."""
+    """Origin of a run.
+
+    Args:
+        commands: Purpose to command line.
+        steps: In the order of the run.
+        digests: Name of an input to its digest.
+        weights: Initial weights of each model with license and citation, one line each.
+    """
 
     commands: dict[str, str]
     steps: tuple[StepFacts, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
 
 
 def provenance(contents: Provenance | None) -> dict[str, Any] | None:
@@ -60,6 +68,7 @@ def provenance(contents: Provenance | None) -> dict[str, Any] | None:
         "rows": rows,
         "commands": contents.commands,
         "digests": contents.digests,
+        "weights": contents.weights,
         "spent": duration(spent),
         "made": computed,
         "reused": len(rows) - computed,
