@@ -14,7 +14,7 @@ from holotype.networks import BACKBONE_SEED, Network, build_network, load_networ
 from holotype.prediction.infer import infer_logits, prediction_batch_size
 from holotype.prediction.precision import in_precision
 from holotype.prediction.tta import InferenceOptions, tta_transforms
-from holotype.recipe.sections import ModelSpec, PredictSpec
+from holotype.recipe.sections import AugmentSpec, ModelSpec, PredictSpec
 from holotype.types import Checkpoint, Floats, Integers, to_dense
 
 
@@ -32,8 +32,11 @@ def embed_views(
 ) -> Iterator[Floats]:
     """Embed views of images with the backbone that a model starts from, batch by batch: shape (n, views, width)."""
     network, pretrained = build_network(model, 2, dataset.channels, BACKBONE_SEED)
+    if not isinstance(model.input.size, int):
+        raise TypeError("resolve input.size before embedding images")
+    options = InferenceOptions(model.input.size, "multilabel", views, model.augment)
     label = f"{model.name}: features of a frozen backbone, weights: {pretrained.description}"
-    yield from _embed_views(network, model, views, dataset, rows, runtime, device, label)
+    yield from _embed_views(network, options, dataset, rows, runtime, device, label)
 
 
 def embed_checkpoint_views(
@@ -45,18 +48,15 @@ def embed_checkpoint_views(
     device: torch.device,
 ) -> Floats:
     """Embed views of images with the frozen backbone of a checkpoint: shape (n, views, width)."""
-    model = ModelSpec.model_validate(checkpoint.card["model"])
-    sized = model.input.model_copy(update={"size": checkpoint.card["size"]})
-    model = model.model_copy(update={"input": sized})
-    label = f"{model.name}: features of the frozen backbone"
-    parts = list(_embed_views(load_network(checkpoint), model, views, dataset, rows, runtime, device, label))
-    return np.concatenate(parts)
+    card, network = checkpoint.card, load_network(checkpoint)
+    options = InferenceOptions(card["size"], "multilabel", views, AugmentSpec.model_validate(card["model"]["augment"]))
+    label = f"{card['model']['name']}: features of the frozen backbone"
+    return np.concatenate(list(_embed_views(network, options, dataset, rows, runtime, device, label)))
 
 
 def _embed_views(
     network: Network,
-    model: ModelSpec,
-    views: PredictSpec,
+    options: InferenceOptions,
     dataset: ImageDataset,
     rows: Integers,
     runtime: Runtime,
@@ -68,10 +68,7 @@ def _embed_views(
     def features(batch: Tensor) -> Tensor:
         return network.pooled(batch).flatten(1)
 
-    size = model.input.size
-    if not isinstance(size, int):
-        raise TypeError("resolve input.size before embedding images")
-    transforms = tta_transforms(dataset, InferenceOptions(size, "multilabel", views, model.augment))
+    transforms = tta_transforms(dataset, options)
     backbone = in_precision(features, runtime.precision, device)
 
     def embed(parts: Iterator[Integers]) -> Iterator[Floats]:
