@@ -46,9 +46,10 @@ def download_weights(name: str, file: str | None = None, quiet: bool = False) ->
         except HolotypeError:
             pass  # it is not in the cache, or not complete
     import huggingface_hub
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if quiet:
-        huggingface_hub.utils.disable_progress_bars()
+        disable_progress_bars()
     try:
         siblings = huggingface_hub.HfApi().model_info(repository, revision=revision, timeout=TIMEOUT_SECONDS).siblings
         published = [sibling.rfilename for sibling in siblings or []]

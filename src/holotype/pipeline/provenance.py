@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from holotype.cache import Steps
 from holotype.core.digest import digest_value
+from holotype.pipeline.models import ModelPredictions
 from holotype.report import Provenance, StepFacts
 
 
-def describe_run(steps: Steps, recipe: str, digests: Mapping[str, str]) -> Provenance:
+def describe_run(
+    steps: Steps, recipe: str, digests: Mapping[str, str], models: Sequence[ModelPredictions]
+) -> Provenance:
     """Describe how to repeat a run, what each step cost, and the digests of what was read.
 
     Args:
@@ -33,7 +37,17 @@ def describe_run(steps: Steps, recipe: str, digests: Mapping[str, str]) -> Prove
         StepFacts(name, steps.states[name], cost.get("seconds", 0.0), cost.get("peak_mb"))
         for name, cost in steps.costs.items()
     ]
-    return Provenance(commands, tuple(rows), {"recipe": digest_value(recipe), **digests})
+    all_digests = {"recipe": digest_value(recipe), **digests}
+    return Provenance(commands, tuple(rows), all_digests, tuple(_weights_lines(models)))
+
+
+def _weights_lines(models: Sequence[ModelPredictions]) -> Iterator[str]:
+    """One line per network: the weights it started from, with their license and citation as far as they are known."""
+    for model in models:
+        card = json.loads((model.networks[0] / "card.json").read_text(encoding="utf-8")) if model.networks else {}
+        if "weights" in card and not card["weights"].startswith("random"):
+            parts = [card["weights"], card.get("weights_license") or "license unknown", card.get("weights_citation")]
+            yield f"{model.name}: {'; '.join(part for part in parts if part)}"
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def _report_data(
         recipe=recipe_text,
         facts=_environment_facts(steps, runtime),
         finders=finder_curves(result.models),
-        provenance=describe_run(steps, recipe_text, prepared.digests),
+        provenance=describe_run(steps, recipe_text, prepared.digests, result.models),
         label_errors=label_error_examples(result, nested) if has_images else (),
         label_error_count=int(result.label_errors["suspect"].sum()) if has_images else None,
         reliability=calibration_table(nested.truth, nested.logits, prepared.images.kind),
