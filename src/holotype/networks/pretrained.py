@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PretrainedWeights",
     "WeightsSource",
+    "check_pretraining_statistics",
     "check_weights",
     "find_weights",
     "pretraining_leak_reason",
