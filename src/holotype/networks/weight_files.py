@@ -63,6 +63,9 @@ class StateDict:
         return AVERAGED.search(f"{self.path}.{self.prefix}") is not None
 
 
+SUFFIX_WORDS = "a path of a .safetensors, .pth, .pt or .bin file"
+
+
 def check_weights_file(path: Path, field: str = "models.weights") -> None:
     """Refuse a weights file that is missing, has another format or is damaged; at most its header is read.
 
@@ -74,7 +77,16 @@ def check_weights_file(path: Path, field: str = "models.weights") -> None:
             f"there is no weights file {str(path)!r}",
             field=field,
             value=path.name,
-            allowed=("auto", "imagenet", "lite", "none", "a path of a .safetensors, .pth, .pt or .bin file"),
+            allowed=(
+                "auto",
+                "imagenet",
+                "lite",
+                "none",
+                "local-dir:FOLDER",
+                "hf-hub:ID",
+                "run:PATH#model",
+                SUFFIX_WORDS,
+            ),
         )
     if path.suffix != ".safetensors":
         return

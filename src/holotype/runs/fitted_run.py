@@ -19,7 +19,7 @@ from holotype.postprocessing.decision import calibrate, decide
 from holotype.postprocessing.ensemble import apply_ensemble
 from holotype.recipe.load import Recipe, load_recipe
 from holotype.runs.answering import predict_parts
-from holotype.runs.measurement_predictor import MeasurementPredictor
+from holotype.runs.measurement_predictor import MeasurementPredictor, missing_table_error
 from holotype.runs.model_predictors import ModelPredictor, Nearest, load_models, predict_models
 from holotype.runs.new_dataset import NewImages, measure_new_images
 from holotype.runs.new_images import read_new_images
@@ -74,6 +74,11 @@ class FittedRun:
                 remedy="predict with a run that trained all of its models",
             )
 
+    def _require_tables(self) -> None:
+        for model in self.recipe.models:
+            if model.measurements is not None and model.name not in self.measurements:
+                raise missing_table_error(model.name)
+
     @cached_property
     def training_ranges(self) -> TrainingRanges:
         """Training ranges that new images are checked against."""
@@ -104,6 +109,7 @@ class FittedRun:
         Returns tables as from `predict`, and their scores of shape (rows, classes).
         """
         self._require_networks()  # before images are read
+        self._require_tables()
         table, separator = self.read_images(images), self.recipe.submission.separator
         yield from predict_parts(self, table, max_images, self._plate_column, separator, skip_unreadable)
 

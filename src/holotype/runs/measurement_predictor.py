@@ -19,6 +19,15 @@ from holotype.runs.stored import intact
 from holotype.types import Checkpoint, Predictions, TestPredictions
 
 
+def missing_table_error(model: str) -> InputError:
+    """Error of a prediction without the measurements that a model needs."""
+    return InputError(
+        f"the model {model!r} predicts from measurements, and no table of them was given",
+        field="--measurements",
+        remedy=f"add --measurements {model}=TABLE, with the columns of the training table",
+    )
+
+
 @dataclass(frozen=True)
 class MeasurementPredictor:
     """Predictor of one model of measurements. `folders`: one per fold; `table`: measurements of the new samples."""
@@ -35,11 +44,7 @@ class MeasurementPredictor:
         """Predict new samples; scores of the model's own classes, shape (samples, classes)."""
         spec, rows = self.section.measurements, np.arange(len(new.images))
         if spec is None or self.table is None:
-            raise InputError(
-                f"the model {self.section.name!r} predicts from measurements, and no table of them was given",
-                field="--measurements",
-                remedy=f"add --measurements {self.section.name}=TABLE, with the columns of the training table",
-            )
+            raise missing_table_error(self.section.name)
         with intact(self.folders[0] / "value.json"):
             fitted = read_value(FittedMeasurements, self.folders[0])
         new_spec = spec.model_copy(update={"table": str(Path(self.table).absolute())})
