@@ -186,7 +186,6 @@ def test_identifiers_labels_and_text_are_left_out_and_named(tmp_path):
     assert left_out["label"] == ("identifier", "it is the label")
     assert left_out["plate"] == ("identifier", "it is a group")
     assert set(left_out) == set(pl.read_parquet(path).columns) - set(table.columns)
-    assert any(note.startswith("8 columns left out (identifier): Metadata_id, ImageNumber") for note in table.notes)
 
 
 def test_columns_are_selected_and_excluded_by_patterns(tmp_path):

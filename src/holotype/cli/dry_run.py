@@ -21,8 +21,9 @@ TITLES = {
     "audit": "look for duplicates and bad images",
     "folds": "make the folds",
     "plan": "plan for the time limit",
-    "pixels": "cache the images at {} px",
+    "measurements": "read the measurements of {}",
     "features": "compute the features of {}",
+    "pixels": "cache the images at {} px",
     "fit": "train {}",
     "predict": "predict with {}",
     "embeddings": "embed all images",
@@ -37,6 +38,7 @@ STATES = {"runs": "would run", "follows": "would follow", "kept": "from the cach
 CAUSES = {
     "image files": "image files were added, removed or changed",
     "weights": "the file of initial weights is another one",
+    "measured table": "a table of measurements has other content",
     "libraries": "PyTorch or timm has another version",
     "decoders": "a library that reads images has another version",
     "resampling": "Pillow has another version",

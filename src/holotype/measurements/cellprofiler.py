@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from holotype.core.errors import DataError, join_names
+from holotype.core.errors import DataError, join_names, pluralize
 from holotype.measurements.aggregate import aggregate_columns, number_keys
 from holotype.measurements.column_names import is_measured
 from holotype.measurements.sources import LazyTable, open_table, require_source, spill_parts
@@ -104,7 +104,7 @@ def _join_objects(images: pl.LazyFrame, objects: ObjectTables, method: str) -> t
     if len(keys) < frame.height:
         raise DataError("an image number is repeated in the table of images", remedy="export each batch to its folder")
     rows = _keys(frame).rank("dense").cast(pl.Int64).to_numpy() - 1
-    notes, parts = [], [frame]
+    notes, counted, parts = [], [], [frame]
     for name, table in objects.items():
         object_keys = _keys(table.select(pl.col(*(key for key in KEYS if key in table.collect_schema()))).collect())
         numbers = pl.DataFrame({"key": keys}).with_row_index("number")
@@ -117,15 +117,12 @@ def _join_objects(images: pl.LazyFrame, objects: ObjectTables, method: str) -> t
         measured = [column for column, kind in schema.items() if is_measured(kind)]
         values = aggregate_columns(table, measured, image_of_row, len(keys), method)
         counts = np.bincount(image_of_row[image_of_row >= 0], minlength=len(keys))
-        unused = len(schema) - len(measured)
-        notes.append(
-            f"{len(object_keys):,} objects of {name}: the {method} of each image is used, of {len(measured):,} "
-            f"columns; {unused:,} are identifiers, positions or text."
-        )
+        counted.append(f"{len(object_keys):,} of {name} ({pluralize(len(measured), 'column')} of numbers)")
         empty = int((counts == 0).sum())
         notes += [f"{empty:,} images have no objects of {name}; those measurements are missing."] if empty else []
         parts.append(pl.DataFrame(values[rows], schema=measured))
-    return pl.concat(_without_repeated(parts), how="horizontal"), notes
+    aggregated = f"Objects are aggregated to images ({method}): {join_names(counted)}."
+    return pl.concat(_without_repeated(parts), how="horizontal"), [aggregated, *notes]
 
 
 def _without_repeated(parts: list[pl.DataFrame]) -> list[pl.DataFrame]:

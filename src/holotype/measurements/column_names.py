@@ -90,9 +90,9 @@ def columns_by_name(
     for name, kind in schema.items():
         is_listed = name in listed
         if listed and not is_listed and not _matches(name, listed, patterns):
-            left_out.append((name, "not listed", f"{field}.columns does not name it"))
+            left_out.append((name, "not listed", "`columns` does not name it"))
         elif _matches(name, spec.exclude, patterns):
-            left_out.append((name, "excluded", f"{field}.exclude names it"))
+            left_out.append((name, "excluded", "`exclude` names it"))
         elif name in reserved and not is_listed:
             left_out.append((name, "identifier", f"it is {reserved[name]}"))
         elif is_identifier(name) and not is_listed:

@@ -43,7 +43,7 @@ class MeasurementTable:
         sample_count: Number of samples of the recipe.
         aggregate: Aggregation of several rows of a sample, `mean` or `median`.
         left_out: Columns that are not used: `column`, `reason`, `detail`.
-        notes: How the table was read, and what was left out, in sentences.
+        notes: How the table was read, in sentences.
     """
 
     columns: tuple[str, ...]
@@ -144,7 +144,7 @@ def read_measurements(
     rows = [keys.alias("key"), pl.Series("sample", samples), group.alias("group"), control.alias("control")]
     count = len(images.samples)
     table = MeasurementTable(tuple(columns), values, pl.DataFrame(rows), count, spec.aggregate, left_out)
-    return replace(table, notes=(*notes, *_missing_notes(table, images, field), *_left_out_notes(left_out)))
+    return replace(table, notes=(*notes, *_missing_notes(table, images, field)))
 
 
 def _reserved_columns(spec: MeasurementsSpec, data: DataSpec, field: str) -> dict[str, str]:
@@ -268,12 +268,3 @@ def _missing_notes(table: MeasurementTable, images: ImageTable, field: str) -> l
             f"{join_names(strays['key'].to_list(), 5)}{use}."
         )
     return notes
-
-
-def _left_out_notes(left_out: pl.DataFrame) -> list[str]:
-    counted = left_out.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("column").head(3))
-    return [
-        f"{pluralize(count, 'column')} left out ({reason}): {join_names(names)}"
-        f"{f' and {count - len(names):,} more' if count > len(names) else ''}."
-        for reason, count, names in counted.iter_rows()
-    ]

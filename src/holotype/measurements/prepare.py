@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from holotype.core.errors import DataError, join_names, pluralize
 from holotype.measurements.measurement_table import FIELD, MeasurementTable, read_measurements
 from holotype.measurements.normalize import center_and_scale, normalize_rows
-from holotype.measurements.select_columns import select_columns
+from holotype.measurements.select_columns import CODES, select_columns
 from holotype.recipe.sections import DataSpec, MeasurementsSpec
 from holotype.types import Floats, ImageTable, Integers
 
@@ -25,6 +25,8 @@ __all__ = [
     "transform_measurements",
 ]
 
+NAMED_COLUMNS = 3
+"""Number of left-out columns that a note names for each reason."""
 FEW_ROWS = 5
 """Number of rows below which the center and scale of a plate are hardly known."""
 
@@ -61,7 +63,7 @@ class PreparedMeasurements:
         fitted: For new samples.
         left_out: Columns that are not used: `column`, `reason`, `detail`.
         missing_samples: Numbers of the samples without measurements.
-        notes: How the table was read, and what was left out, in sentences.
+        notes: At most three paragraphs: how the table was read, left-out columns, missing values.
         warnings: Doubts about single columns or plates, in sentences.
     """
 
@@ -104,7 +106,8 @@ def prepare_measurements(
     table = replace(table.select(selection.columns), left_out=left_out)
     fitted, warnings = fit_measurements(table, spec, field=field)
     features = transform_measurements(fitted, table)
-    notes = (*table.notes, *_selection_notes(selection.left_out), *_missing_value_notes(table, spec))
+    paragraphs = (table.notes, _left_out_notes(left_out), _missing_value_notes(table, spec))
+    notes = tuple(" ".join(sentences) for sentences in paragraphs if sentences)
     return PreparedMeasurements(
         features, fitted, left_out, table.missing_samples, notes, (*selection.warnings, *warnings)
     )
@@ -244,10 +247,15 @@ def _normalized(fitted: FittedMeasurements, table: MeasurementTable) -> NDArray[
     return normalize_rows(table.values, groups, fitted.center, fitted.scale)
 
 
-def _selection_notes(left_out: pl.DataFrame) -> list[str]:
-    return [f"Left out: {name} ({reason}): {detail}." for name, reason, detail in left_out.head(20).iter_rows()] + (
-        [f"{left_out.height - 20:,} more columns left out."] if left_out.height > 20 else []
-    )
+def _left_out_notes(left_out: pl.DataFrame) -> list[str]:
+    """One sentence with the number and the first columns of each reason; codes with what they encode."""
+    parts = []
+    for reason, columns, details in (
+        left_out.group_by("reason", maintain_order=True).agg("column", "detail").iter_rows()
+    ):
+        named = [f"{name}, {text}" for name, text in zip(columns, details, strict=True)] if reason in CODES else columns
+        parts.append(f"{pluralize(len(columns), 'column')} ({reason}: {join_names(named, NAMED_COLUMNS)})")
+    return [f"Left out: {'; '.join(parts)}."] if parts else []
 
 
 def _missing_value_notes(table: MeasurementTable, spec: MeasurementsSpec) -> list[str]:

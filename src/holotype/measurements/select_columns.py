@@ -26,7 +26,7 @@ from holotype.types import Floats, ImageTable, Integers
 
 __all__ = ["ColumnSelection", "select_columns"]
 
-LABEL_CODE, GROUP_CODE = "code of the label", "code of a group"
+LABEL_CODE, GROUP_CODE = CODES = "code of the label", "code of a group"
 CHANCE = 1e-3
 """Expected number of columns, of all of a table, that fit a label by chance."""
 CODE_ACCURACY, CODE_RECALL = 0.95, 0.8

@@ -15,7 +15,7 @@ from holotype.pipeline.caveats import random_weight_warnings
 from holotype.pipeline.data_steps import audit_table, make_fold_table, measure_table, read_table
 from holotype.pipeline.earlier_folds import describe_kept_folds, is_stratified, scored_folds
 from holotype.pipeline.imported_predictions import named_folds
-from holotype.pipeline.models import TrainingContext, train_test_features
+from holotype.pipeline.models import TrainingContext, describe_tables, train_test_features
 from holotype.pipeline.prepared import PreparedData
 from holotype.pipeline.validate import class_count_notes, validate_with_data
 from holotype.recipe.load import Recipe
@@ -46,7 +46,9 @@ def prepare(recipe: Recipe, steps: Steps, runtime: Runtime, before: Mapping[str,
     warnings = folder_warnings(recipe.data) + table_warnings(images) + class_count_notes(len(images.classes))
     warnings += () if data.review is None else data.review.words + data.review.warnings
     warnings += (*random_weight_warnings(recipe), *data.audit.warnings, *folds.warnings)
-    return replace(data, folds=folds, warnings=warnings)
+    data = replace(data, folds=folds, warnings=warnings)
+    notes = describe_tables(recipe.models, recipe.data, TrainingContext(data, recipe.seed, steps, runtime))
+    return replace(data, warnings=(*warnings, *notes))
 
 
 def _split(

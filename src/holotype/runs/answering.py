@@ -80,7 +80,7 @@ def predict_parts(
     flagged: list[tuple[str, str]] = []
     labels: set[str] = set()
     samples = trained = 0
-    if not fitted_run.training_ranges.is_available:
+    if images.has_files and not fitted_run.training_ranges.is_available:
         runtime.progress.info(UNCHECKED_NOTE)
     for table in in_chunks(images, max_images, group_column):
         statistics = measure_images(table, runtime) if table.has_files else empty_statistics(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,30 +21,50 @@ from holotype.recipe.sections import DataSpec, MeasurementsSpec, ModelSpec
 from holotype.training import ALL_ROWS, FitJob, plan_fit
 from holotype.types import Integers, LabelMatrix, Predictions
 
-__all__ = ["IMPORTANCES", "fit_measured", "prepare_table", "train_measured"]
+__all__ = ["IMPORTANCES", "describe_tables", "fit_measured", "prepare_table", "train_measured"]
 
 IMPORTANCES = "importances.csv"
 PARTS: dict[str, type] = {"fitted": FittedMeasurements}
 
 
-def _table_reads(spec: MeasurementsSpec, data: DataSpec, field: str, context: TrainingContext) -> Reads:
-    """A table is read with the ids, files, labels and groups of the samples."""
-    names = data.model_dump(mode="json", include={"id", "sample", "groups"})
+def _table_reads(model: ModelSpec, field: str, data: DataSpec, context: TrainingContext) -> Reads:
+    """A table is read with the ids, files, labels and groups of the samples, whose columns are no measurements."""
+    spec = _measurements_of(model)
+    names = {f"data.{name}": getattr(data, name) for name in ("id", "sample", "groups", "domain")}
+    taxonomy = data.labels.taxonomy
+    names |= {"data.labels": data.labels.column, "ranks": taxonomy if isinstance(taxonomy, list) else []}
     digests = {
-        "table": measurements_digest(spec),
+        "measured table": measurements_digest(spec),
         "groups of the samples": digest_array(context.data.folds.groups_of(np.arange(len(context.images.samples)))),
         **{name: context.data.digests[name] for name in ("images", "review") if name in context.data.digests},
     }
-    return Reads(spec.model_dump(mode="json", exclude={"table"}) | names, digests, field.split(".")[1])
+    return Reads(spec.model_dump(mode="json", exclude={"table"}) | names, digests, model.name)
 
 
 @step("measurements", 1, _table_reads)
-def prepare_table(
-    output: StepOutput, spec: MeasurementsSpec, data: DataSpec, field: str, context: TrainingContext
-) -> None:
+def prepare_table(output: StepOutput, model: ModelSpec, field: str, data: DataSpec, context: TrainingContext) -> None:
     """Features of all samples from a table of measurements: selected, normalized, aggregated."""
+    spec, field = _measurements_of(model), f"{field}.measurements"
     groups = context.data.folds.groups_of(np.arange(len(context.images.samples)))
     output.write(prepare_measurements(spec, context.images, data, independent_groups=groups, field=field))
+
+
+def describe_tables(models: Sequence[ModelSpec], data: DataSpec, context: TrainingContext) -> tuple[str, ...]:
+    """Notes on the tables of measurements of all models, which are read and checked here, before any training.
+
+    Raises:
+        DataError: A table is missing or broken, a column does not exist, or its rows do not match the samples.
+    """
+    notes: list[str] = []
+    for number, model in enumerate(models):
+        if model.measurements is None:
+            continue
+        table = prepare_table(context.steps, model, f"models.{number}", data, context)
+        if table.is_cached:  # not in a dry run, if the table would be read
+            measured = table.read(PreparedMeasurements, PARTS)
+            paragraphs = (*measured.notes, " ".join(measured.warnings))
+            notes += [f"{model.name}: {paragraph}" for paragraph in paragraphs if paragraph]
+    return tuple(notes)
 
 
 def _fit_reads(job: FitJob, table: StepResult, truth: LabelMatrix, context: TrainingContext) -> Reads:
@@ -85,7 +106,7 @@ def fit_measured(
     if ranked is not None:
         write_table(ranked, output.folder / IMPORTANCES)
     card = {
-        "model": job.model.model_dump(mode="json"),
+        "model": job.model.model_dump(mode="json", exclude={"measurements": {"table"}}),  # a path of this machine
         "fold": job.fold,
         "domain": None,
         "seed": job.seed,
@@ -104,10 +125,8 @@ def train_measured(model: ModelSpec, field: str, data: DataSpec, context: Traini
     Args:
         field: Recipe key of the model, for messages.
     """
-    spec, images, folds = model.measurements, context.images, context.data.folds
-    if spec is None:
-        raise TypeError("the model has no measurements")
-    table = prepare_table(context.steps, spec, data, f"{field}.measurements", context)
+    images, folds = context.images, context.data.folds
+    table = prepare_table(context.steps, model, field, data, context)
     classes = model_classes(model, images)
     truth = model_labels(images.samples.label_matrix(np.arange(len(images.samples))), classes, images.kind)
     scale = context.data.statistics.normalization
@@ -115,8 +134,6 @@ def train_measured(model: ModelSpec, field: str, data: DataSpec, context: Traini
     jobs = [plan_fit(images, folds, fold, model, context.seed, scale) for fold in numbers]
     results = [fit_measured(context.steps, job, table, truth, context) for job in jobs]
     measured = table.read(PreparedMeasurements, PARTS)
-    for sentence in (*measured.notes, *measured.warnings):
-        context.runtime.progress.info(f"note: {model.name}: {sentence}")
     folders = context.steps.each(lambda result: result.folder, results)
     classifiers = [load_classifier(folder) for folder in folders]
     pairs = list(zip(jobs, classifiers, strict=True))
@@ -135,6 +152,12 @@ def train_measured(model: ModelSpec, field: str, data: DataSpec, context: Traini
         [predict(*pair, rows["validation"]) for pair in final],
         classes=classes,
     )
+
+
+def _measurements_of(model: ModelSpec) -> MeasurementsSpec:
+    if model.measurements is None:
+        raise TypeError("the model has no measurements")
+    return model.measurements
 
 
 def _samples(rows: Integers, context: TrainingContext) -> Integers:

@@ -193,6 +193,10 @@ class ModelSpec(Section):
         kind, allowed = ("measurements", TABLE_FIELDS) if self.measurements else ("classifier", FROZEN_FIELDS)
         others = {name: field for name, field in type(self).model_fields.items() if name not in allowed}
         extra = [name for name, field in others.items() if getattr(self, name) != field.get_default()]
+        if "predictions" in extra:
+            raise ValueError(
+                f"predictions: the scores of a model with `{kind}` are not imported; leave one of them out"
+            )
         if extra:
             raise ValueError(f"{extra[0]}: a model with `{kind}` trains no network; leave it out")
         for name in ("hidden", "batch_norm", "margin", "taxonomy", "classes_per_step"):
