@@ -82,6 +82,17 @@ class PretrainedWeights:
     citation: str | None = None
     loading: str = ""
 
+    @property
+    def card_facts(self) -> dict[str, Any]:
+        """Facts of the weights for the card of a network that starts from them."""
+        return {
+            "backbone_options": self.options,
+            "weights": self.description,
+            "weights_license": self.license,
+            "weights_citation": self.citation,
+            "weights_loading": self.loading,
+        }
+
 
 def find_weights(backbone: str, weights: str, fold: int | None = None) -> PretrainedWeights:
     """Load the weights that a recipe names.

@@ -148,9 +148,7 @@ def _train(fabric: Fabric, job: FitJob, dataset: ImageDataset, folder: Path, wor
         with deferred_stop():
             while training.progress.phase < len(job.model.phases):
                 _run_phase(training)
-    facts: dict[str, Any] = {"backbone_options": pretrained.options, "weights": pretrained.description}
-    facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
-    facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
+    facts = pretrained.card_facts | {"normalization": dataset.normalization.as_facts()}
     _save_finished(training, folder, facts)
 
 

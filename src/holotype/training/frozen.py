@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -42,9 +41,7 @@ def fit_frozen(
         seed=derive_seed(job.seed, job.seed_name, job.fold, "classifier"),
         threads=runtime.thread_count,
     )
-    facts: dict[str, Any] = {"backbone_options": pretrained.options, "weights": pretrained.description}
-    facts |= {"weights_license": pretrained.license, "weights_citation": pretrained.citation}
-    facts |= {"weights_loading": pretrained.loading, "normalization": dataset.normalization.as_facts()}
+    facts = pretrained.card_facts | {"normalization": dataset.normalization.as_facts()}
     facts |= {"classifier": spec.kind, "classifier_summary": classifier.describe()}
     if isinstance(classifier, LinearClassifier):
         facts["classifier"] = "linear"
